@@ -1,0 +1,5 @@
+"""``python -m recommender`` is ``zt-recommend``."""
+
+from recommender.cli import main
+
+main()

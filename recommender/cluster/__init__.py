@@ -1,0 +1,1 @@
+"""WHAT IS THERE: namespaces, workloads, pods, Services and policies of a cluster."""

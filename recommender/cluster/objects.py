@@ -1,0 +1,389 @@
+"""One Kubernetes object to the values this project needs of it.
+
+``READERS`` says which kinds are read; ``KINDS`` which exist, so that a misspelt kind is an
+error and an unneeded one is counted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from recommender.cluster import shapes
+from recommender.cluster.documents import Document, field_name
+from recommender.cluster.inventory import Backends, Namespace, Node, Port, Service, ServicePort
+from recommender.cluster.yaml_events import FieldPath
+from recommender.errors import ManifestError
+from recommender.policy.model import Policy, address, network
+from recommender.policy.selector import Labels, Requirement, Selector, labels_of
+from recommender.text import printable
+
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    group: frozenset(kinds.split())
+    for group, kinds in {
+        "": "Binding ComponentStatus ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume "
+        "PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota Secret Service "
+        "ServiceAccount Status",
+        "apps": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
+        "autoscaling": "HorizontalPodAutoscaler Scale",
+        "batch": "CronJob Job",
+        "discovery.k8s.io": "EndpointSlice",
+        "extensions": "DaemonSet Deployment Ingress NetworkPolicy PodSecurityPolicy ReplicaSet Scale",
+        "networking.k8s.io": "ClusterCIDR IPAddress Ingress IngressClass NetworkPolicy ServiceCIDR",
+        "policy": "Eviction PodDisruptionBudget PodSecurityPolicy",
+        "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding Role RoleBinding",
+    }.items()
+}
+"""The kinds of the groups that are read from, and of their neighbours. Other groups are not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Of a controller: what its pods look like, and which it selects."""
+
+    labels: Labels
+    ports: tuple[Port, ...]
+    host_network: bool
+    selector: Selector | None = None
+    schedule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPod:
+    """A pod before its workload is known. ``finished`` pods no longer have their addresses."""
+
+    labels: Labels
+    ports: tuple[Port, ...]
+    addresses: tuple[str, ...]
+    node: str
+    host_network: bool
+    finished: bool
+    started: str
+
+
+Value = Template | RunningPod | Service | tuple[Backends, ...] | Node | Namespace | Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind, with the API group and version it was given in."""
+
+    group: str
+    version: str
+    name: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return printable(f"{self.name} ({self.group or self.version})")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """An object's metadata. ``owner`` is (kind, name); ``version`` the resourceVersion, -1 without one."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    labels: Labels
+    owner: tuple[str, str] | None
+    created: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object that is needed."""
+
+    about: About
+    value: Value
+
+
+def kind_of(document: Document, listed: Kind | None = None) -> Kind:
+    """What an object is; ``listed`` is what a typed list says of an item that does not say it itself.
+
+    Raises:
+        ManifestError: it is no Kubernetes object, or there is no such kind; a similar one is named.
+    """
+    head = document.read(shapes.Head)
+    name = head.kind or (listed.name if listed else "")
+    version = head.api_version or (listed.api_version if listed else "")
+    if not name:
+        raise document.error("is missing: this is no Kubernetes object", ("kind",))
+    if not version:
+        raise document.error("is missing", ("apiVersion",))
+    group, _, version = version.rpartition("/")
+    kind = Kind(group, version, name)
+    known = KINDS.get(group)
+    if known is not None and name != "List" and name not in known and name.removesuffix("List") not in known:
+        raise document.error(_unknown(name, group, version), ("kind",))
+    return kind
+
+
+def _unknown(kind: str, group: str, version: str) -> str:
+    shown = printable(kind, 60)
+    elsewhere = sorted(g for g, kinds in KINDS.items() if kind in kinds and g != "extensions")
+    if elsewhere:
+        return f"{shown} is no kind of {group or version}: it belongs to {elsewhere[0] or 'v1'}"
+    similar = difflib.get_close_matches(kind[:60], sorted(set().union(*KINDS.values())), 1, 0.6)
+    return f"there is no kind {shown}" + (f": did you mean {similar[0]}?" if similar else "")
+
+
+def object_of(document: Document, kind: Kind) -> Object:
+    """The object as a value; its kind is one of ``READERS``.
+
+    Raises:
+        ManifestError: a field that is read is missing or has the wrong type.
+    """
+    meta = document.read(shapes.About).metadata or shapes.Meta()
+    field, name = (
+        ("name", meta.name) if meta.name else ("generateName", (meta.generate_name or "").rstrip("-."))
+    )
+    if not name:
+        raise document.error("is missing", ("metadata", "name"))
+    _check_name(document, name, ("metadata", field))
+    namespace = ""
+    if kind.name not in ("Namespace", "Node"):
+        namespace = meta.namespace or "default"
+        _check_name(document, namespace, ("metadata", "namespace"))
+    owners = meta.owner_references or []
+    owner = None
+    if owners:
+        chosen = next((n for n, owner in enumerate(owners) if owner.controller), 0)
+        owner = (owners[chosen].kind, owners[chosen].name)
+        _check_name(document, owner[1], ("metadata", "ownerReferences", chosen, "name"))
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,62}", owner[0]):
+            raise document.error("is no kind", ("metadata", "ownerReferences", chosen, "kind"))
+    version = meta.resource_version or ""
+    about = About(
+        kind,
+        namespace,
+        name,
+        labels_of(meta.labels or {}),
+        owner,
+        meta.creation_timestamp or "",
+        int(version) if re.fullmatch(r"[0-9]{1,20}", version) else -1,
+    )
+    return Object(about, READERS[kind.group, kind.name](document, about))
+
+
+def _check_name(document: Document, name: str, path: FieldPath) -> None:
+    """Refuse what the API server would: names end in file names and in YAML.
+
+    Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+    """
+    if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
+        raise document.error(f"{printable(name, 60)!r} is not a name Kubernetes accepts", path)
+
+
+def _ips(document: Document, texts: Iterable[tuple[str | None, FieldPath]]) -> tuple[str, ...]:
+    """Addresses in their canonical form, each once, in the order given."""
+    found: dict[str, None] = {}
+    for text, path in texts:
+        if text:
+            ip = address(text)
+            if ip is None or "%" in text:
+                raise document.error(f"{printable(text, 60)!r} is not an IP address", path)
+            found[str(ip)] = None
+    return tuple(found)
+
+
+def _selector(document: Document, shape: shapes.Selector | None) -> Selector | None:
+    if shape is None:
+        return None
+    requirements = list(Selector.of(shape.match_labels or {}).requirements)
+    for n, term in enumerate(shape.match_expressions or ()):
+        try:
+            requirements.append(Requirement(term.key, term.operator, tuple(term.values or ())))
+        except ValueError as error:
+            raise document.error(str(error), ("spec", "selector", "matchExpressions", n)) from None
+    return Selector(tuple(requirements)) if requirements else None
+
+
+def _ports(spec: shapes.PodSpec) -> tuple[Port, ...]:
+    """Declared ports; an init container with restartPolicy Always is a sidecar and keeps running."""
+    sidecars = [c for c in spec.init_containers or () if c.restart_policy == "Always"]
+    return tuple(
+        Port(port.name or "", port.protocol or "TCP", port.container_port)
+        for container in (*(spec.containers or ()), *sidecars)
+        for port in container.ports or ()
+    )
+
+
+def _template(
+    template: shapes.PodTemplate | None, selector: Selector | None = None, schedule: str = ""
+) -> Template:
+    template = template or shapes.PodTemplate()
+    meta, spec = template.metadata or shapes.Meta(), template.spec or shapes.PodSpec()
+    return Template(labels_of(meta.labels or {}), _ports(spec), bool(spec.host_network), selector, schedule)
+
+
+def _read_controller(document: Document, about: About) -> Template:
+    spec = document.read(shapes.Controller).spec or shapes.Controller.Spec()
+    return _template(spec.template, _selector(document, spec.selector))
+
+
+def _read_replication_controller(document: Document, about: About) -> Template:
+    spec = document.read(shapes.ReplicationController).spec or shapes.ReplicationController.Spec()
+    return _template(spec.template, Selector.of(spec.selector) if spec.selector else None)
+
+
+def _read_job(document: Document, about: About) -> Template:
+    return _template((document.read(shapes.Job).spec or shapes.Job.Spec()).template)
+
+
+def _read_cron_job(document: Document, about: About) -> Template:
+    spec = document.read(shapes.CronJob).spec or shapes.CronJob.Spec()
+    job = (spec.job_template or shapes.Job()).spec or shapes.Job.Spec()
+    return _template(job.template, schedule=spec.schedule or "")
+
+
+def _read_pod(document: Document, about: About) -> RunningPod:
+    pod = document.read(shapes.Pod)
+    spec, status = pod.spec or shapes.PodSpec(), pod.status or shapes.Pod.Status()
+    single: FieldPath = ("status", "podIP")
+    several = [(ip.ip, ("status", "podIPs", n, "ip")) for n, ip in enumerate(status.ips or ())]
+    return RunningPod(
+        about.labels,
+        _ports(spec),
+        _ips(document, [(status.ip, single), *several]),
+        spec.node_name or "",
+        bool(spec.host_network),
+        status.phase in ("Succeeded", "Failed"),
+        status.start_time or "",
+    )
+
+
+def _read_service(document: Document, about: About) -> Service:
+    service = document.read(shapes.Service)
+    spec, status = service.spec or shapes.Service.Spec(), service.status or shapes.Service.Status()
+    balancer = (status.load_balancer or shapes.LoadBalancer()).ingress or ()
+    single: FieldPath = ("spec", "clusterIP")
+    texts = [
+        (spec.cluster_ip, single),
+        *((ip, ("spec", "clusterIPs", n)) for n, ip in enumerate(spec.cluster_ips or ())),
+        *((ip, ("spec", "externalIPs", n)) for n, ip in enumerate(spec.external_ips or ())),
+        *((ip.ip, ("status", "loadBalancer", "ingress", n, "ip")) for n, ip in enumerate(balancer)),
+    ]
+    return Service(
+        about.namespace,
+        about.name,
+        Selector.of(spec.selector) if spec.selector else None,
+        _ips(document, ((ip, path) for ip, path in texts if ip != "None")),
+        tuple(
+            ServicePort(
+                port.name or "",
+                port.protocol or "TCP",
+                port.port,
+                port.port if port.target_port in (None, 0, "") else port.target_port,
+                port.node_port or None,
+            )
+            for port in spec.ports or ()
+        ),
+        spec.type or "ClusterIP",
+        about.labels,
+    )
+
+
+def _numbered(ports: list[shapes.Port] | None) -> tuple[tuple[str, str, int], ...]:
+    return tuple((p.name or "", p.protocol or "TCP", p.port) for p in ports or () if p.port)
+
+
+def _read_slice(document: Document, about: About) -> tuple[Backends, ...]:
+    """Endpoints that are not being ended; one that is not ready yet will be talked to when it is."""
+    shape = document.read(shapes.EndpointSlice)
+    owned = about.owner[1] if about.owner and about.owner[0] == "Service" else ""
+    service = dict(about.labels).get("kubernetes.io/service-name") or owned
+    if not service or shape.address_type == "FQDN":
+        return ()
+    alive = [
+        (n, e)
+        for n, e in enumerate(shape.endpoints or ())
+        if e.conditions is None or not e.conditions.terminating
+    ]
+    texts = [
+        (ip, ("endpoints", n, "addresses", m)) for n, e in alive for m, ip in enumerate(e.addresses or ())
+    ]
+    targets = [e.target_ref for _, e in alive]
+    return (
+        Backends(about.namespace, service, _ips(document, texts), _numbered(shape.ports), _pods(targets)),
+    )
+
+
+def _pods(targets: list[shapes.Target | None]) -> tuple[str, ...]:
+    return tuple(t.name for t in targets if t is not None and t.kind == "Pod" and t.name)
+
+
+def _read_endpoints(document: Document, about: About) -> tuple[Backends, ...]:
+    found = []
+    for n, subset in enumerate(document.read(shapes.Endpoints).subsets or ()):
+        here = [(("subsets", n, "addresses", m, "ip"), a) for m, a in enumerate(subset.addresses or ())]
+        late = [
+            (("subsets", n, "notReadyAddresses", m, "ip"), a)
+            for m, a in enumerate(subset.not_ready_addresses or ())
+        ]
+        ips = _ips(document, ((a.ip, path) for path, a in here + late))
+        pods = _pods([a.target_ref for _, a in here + late])
+        found.append(Backends(about.namespace, about.name, ips, _numbered(subset.ports), pods))
+    return tuple(found)
+
+
+def _read_node(document: Document, about: About) -> Node:
+    node = document.read(shapes.Node)
+    spec, status = node.spec or shapes.Node.Spec(), node.status or shapes.Node.Status()
+    texts = [
+        (a.address, ("status", "addresses", n, "address"))
+        for n, a in enumerate(status.addresses or ())
+        if a.type in ("InternalIP", "ExternalIP")
+    ]
+    cidrs = spec.cidrs or ([spec.cidr] if spec.cidr else [])
+    for cidr in cidrs:
+        try:
+            network(cidr)
+        except ValueError:
+            raise document.error(f"{printable(cidr, 60)!r} is no network", ("spec", "podCIDRs")) from None
+    return Node(about.name, _ips(document, texts), tuple(cidrs))
+
+
+def _read_namespace(document: Document, about: About) -> Namespace:
+    annotations = document.read(shapes.Namespace).metadata.annotations or {}
+    return Namespace(about.name, about.labels, labels_of(annotations))
+
+
+def _read_policy(document: Document, about: About) -> Policy:
+    from recommender.policy.manifest import policy_from
+
+    given = {**document.plain(), "apiVersion": about.kind.api_version, "kind": about.kind.name}
+    try:
+        return policy_from(given, file=document.file.name, line=document.line)
+    except ManifestError as error:
+        if not document.path:
+            raise
+        field = ".".join(part for part in (field_name(document.path), error.field) if part)
+        raise ManifestError(error.reason, file=error.file, line=error.line, field=field) from None
+
+
+READERS: Final[Mapping[tuple[str, str], Callable[[Document, About], Value]]] = {
+    ("", "Namespace"): _read_namespace,
+    ("", "Node"): _read_node,
+    ("", "Pod"): _read_pod,
+    ("", "Service"): _read_service,
+    ("", "Endpoints"): _read_endpoints,
+    ("discovery.k8s.io", "EndpointSlice"): _read_slice,
+    ("networking.k8s.io", "NetworkPolicy"): _read_policy,
+    ("", "ReplicationController"): _read_replication_controller,
+    **{
+        (group, kind): _read_controller
+        for group in ("apps", "extensions")
+        for kind in ("Deployment", "ReplicaSet", "DaemonSet")
+    },
+    ("apps", "StatefulSet"): _read_controller,
+    ("batch", "CronJob"): _read_cron_job,
+    ("batch", "Job"): _read_job,
+}
+"""The kinds that are read, by (API group, kind)."""

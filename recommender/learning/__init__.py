@@ -1,0 +1,1 @@
+"""WHAT SHOULD BE: from what was seen and what is there to the policies to have."""

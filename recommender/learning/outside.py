@@ -1,0 +1,186 @@
+"""Addresses outside the cluster -> the narrowest honest blocks.
+
+A fixed address seen alone stays one /32. A DNS name behind several addresses has others
+tomorrow, so listing today's would break: it gets one block, wide enough to hold, with the
+private ranges excepted, and marked as wide, because plain NetworkPolicy has nothing better.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from recommender.policy.model import IPBlock
+
+_PRIVATE_V4: Final = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+)
+_PRIVATE_V6: Final = ("::1/128", "fc00::/7", "fe80::/10")
+_LADDER_V4: Final = (24, 16)
+_LADDER_V6: Final = (64, 48, 32)
+_MOST_PRIVATE: Final = 16
+"""Private addresses are listed one by one up to this many: a wide private block would hold pods and nodes."""
+
+ALTERNATIVES: Final = (
+    "a policy by name where the CNI has one (CiliumNetworkPolicy toFQDNs, Calico Enterprise domains, "
+    "Antrea fqdn), the provider's published ranges, or an egress gateway"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of addresses in a rule, and what it stands for.
+
+    ``addresses`` are those seen, ``names`` the DNS names they were looked up by, ``role``
+    what they are where that is known. ``wide`` marks a block that holds more than was seen.
+    """
+
+    block: IPBlock
+    addresses: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    role: str = ""
+    wide: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the YAML says beside the rule: from content, never counts or times."""
+        named = ", ".join(self.names[:3]) + (" and others" if len(self.names) > 3 else "")
+        if self.role:
+            return self.role
+        if self.wide:
+            return f"{named or 'something'} behind many addresses (a wide block, see REVIEW.md)"
+        return named or self.block.cidr
+
+
+def blocks(seen: Mapping[str, frozenset[str]], many: int, keep_out: Iterable[str] = ()) -> tuple[Block, ...]:
+    """Blocks for addresses seen on one port, each with the DNS names it was looked up by.
+
+    Args:
+        seen: address -> names.
+        many: from how many nameless addresses on they are taken for one moving thing.
+        keep_out: the cluster's own networks, excepted from wide blocks as the private ranges are.
+    """
+    result: dict[str, Block] = {}
+    for addresses in _together(seen):
+        names = tuple(sorted({name for ip in addresses for name in seen[ip]}))
+        found = [ipaddress.ip_address(ip) for ip in addresses]
+        for version in (4, 6):
+            family = sorted(ip for ip in found if ip.version == version)
+            public = [ip for ip in family if not _is_private(ip)]
+            private = [ip for ip in family if _is_private(ip)]
+            if len(public) >= (2 if names else many):
+                _merge(result, _wide(public, names, keep_out))
+            else:
+                private += public
+            if len(private) > _MOST_PRIVATE:
+                _merge(result, _narrow_cover(private, names))
+            else:
+                for ip in private:
+                    _merge(result, Block(IPBlock(f"{ip}/{ip.max_prefixlen}"), (str(ip),), names))
+    wide = [block for block in result.values() if block.wide]
+    return tuple(
+        block
+        for _, block in sorted(result.items())
+        if block.wide or not any(block.addresses[0] in other.block for other in wide)
+    )
+
+
+_IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _together(seen: Mapping[str, frozenset[str]]) -> list[list[str]]:
+    """Addresses that share a name belong together; nameless ones belong together too."""
+    leader: dict[str, str] = {}
+
+    def find(item: str) -> str:
+        while leader.setdefault(item, item) != item:
+            item = leader[item]
+        return item
+
+    for ip in sorted(seen):
+        for name in sorted(seen[ip]) or [""]:
+            a, b = sorted((find(f"ip {ip}"), find(f"name {name}")))
+            leader[b] = a
+    together: dict[str, list[str]] = {}
+    for ip in sorted(seen):
+        together.setdefault(find(f"ip {ip}"), []).append(ip)
+    return list(together.values())
+
+
+def _is_private(ip: _IP) -> bool:
+    ranges = _PRIVATE_V4 if ip.version == 4 else _PRIVATE_V6
+    return any(ip in ipaddress.ip_network(block) for block in ranges)
+
+
+def _wide(public: list[_IP], names: tuple[str, ...], keep_out: Iterable[str]) -> Block:
+    """The first rung of the ladder that holds all of them; everything public where none does."""
+    version = public[0].version
+    for length in _LADDER_V4 if version == 4 else _LADDER_V6:
+        network = ipaddress.ip_network(f"{public[0]}/{length}", strict=False)
+        if all(ip in network for ip in public):
+            break
+    else:
+        network = ipaddress.ip_network("0.0.0.0/0" if version == 4 else "::/0")
+    holes = {ipaddress.ip_network(b) for b in (_PRIVATE_V4 if version == 4 else _PRIVATE_V6)}
+    holes |= {n for n in (ipaddress.ip_network(b, strict=False) for b in keep_out) if n.version == version}
+    inside = [
+        hole
+        for hole in holes
+        if hole.version == network.version
+        and hole != network
+        and hole.subnet_of(network)  # type: ignore[arg-type]
+        and not any(ip in hole for ip in public)
+    ]
+    collapsed = sorted(ipaddress.collapse_addresses(inside))  # type: ignore[type-var]
+    block = IPBlock(str(network), tuple(str(hole) for hole in collapsed))
+    return Block(block, tuple(str(ip) for ip in public), names, wide=True)
+
+
+def _narrow_cover(private: list[_IP], names: tuple[str, ...]) -> Block:
+    network = ipaddress.ip_network(private[0])
+    while not all(ip in network for ip in private):
+        network = network.supernet()
+    return Block(IPBlock(str(network)), tuple(str(ip) for ip in private), names, wide=True)
+
+
+def _merge(result: dict[str, Block], block: Block) -> None:
+    key = str(block.block)
+    if key in result:
+        other = result[key]
+        block = Block(
+            block.block,
+            tuple(sorted({*block.addresses, *other.addresses})),
+            tuple(sorted({*block.names, *other.names})),
+            wide=block.wide or other.wide,
+        )
+    result[key] = block
+
+
+def node_blocks(addresses: Iterable[str], pods: Iterable[str]) -> tuple[IPBlock, ...]:
+    """Blocks for the nodes of a cluster: the smallest that holds them all, so that a new node is in it too.
+
+    Where pods have addresses between those of the nodes, each node is named alone: a block
+    would let the pods in.
+    """
+    result = []
+    found = sorted({ipaddress.ip_address(ip) for ip in addresses}, key=lambda ip: (ip.version, int(ip)))
+    inhabited = [ipaddress.ip_address(ip) for ip in pods]
+    for version in (4, 6):
+        family = [ip for ip in found if ip.version == version]
+        if not family:
+            continue
+        cover = ipaddress.ip_network(family[0])
+        while not all(ip in cover for ip in family):
+            cover = cover.supernet()
+        if len(family) == 1 or any(ip in cover for ip in inhabited):
+            result += [IPBlock(f"{ip}/{ip.max_prefixlen}") for ip in family]
+        else:
+            result.append(IPBlock(str(cover)))
+    return tuple(result)

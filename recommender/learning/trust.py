@@ -1,0 +1,213 @@
+"""Which evidence to learn from. Observed is not the same as wanted.
+
+Not learned, each with its reason:
+
+* what a policy refuses today: audit mode and old denials say what happens, not what should;
+* attempts on a port that nobody was ever seen to answer on;
+* a scan: one source that touches many targets in a short time, most of them without an
+  answer, and with it what it touched in passing and did get an answer from;
+* what NetworkPolicy cannot say, and what needs no saying.
+
+"Unanswered" is known only where the recording has replies in it: a capture of AUDIT
+verdicts has none, and then it is unknown, which is not false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from recommender.cluster.inventory import Inventory, WorkloadRef
+from recommender.learning.evidence import Evidence
+from recommender.learning.parties import Decision, NodeParty, Outside, Party, Unattributed, in_order
+from recommender.options import Options
+from recommender.policy.model import PROTOCOLS
+
+ONE_WAY_UDP: Final = frozenset({162, 514, 2055, 4739, 5514, 6343, 6831, 6832, 8125, 9125, 12201, 25826})
+"""Ports of protocols that are never answered: SNMP traps, syslog, flow export, Jaeger, StatsD, GELF, collectd."""
+
+_IN_PASSING: Final = 3
+"""Connections a scan may have made to a port that did answer, for it to count as part of the scan."""
+
+_RETRIES: Final = pd.Timedelta(minutes=2)
+"""How long a system goes on repeating an unanswered TCP SYN."""
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """The rows to learn from, and a decision for all the others: together they are all rows."""
+
+    rows: pd.DataFrame
+    decisions: tuple[Decision, ...]
+
+
+def sort_out(evidence: Evidence, options: Options) -> Trusted:
+    """Divide the evidence into what is learned and what is not, with the reason."""
+    rest, decisions = evidence.rows, []
+    for action, reason, chosen in _judgements(evidence, options):
+        taken = chosen.reindex(rest.index, fill_value=False)
+        if taken.any():
+            decisions.append(Decision(action, reason, in_order(evidence.links(rest[taken]))))
+            rest = rest[~taken]
+    return Trusted(rest, tuple(decisions))
+
+
+def _judgements(evidence: Evidence, options: Options) -> Iterator[tuple[str, str, pd.Series]]:
+    """(action, reason, which rows), the strongest reason first."""
+    rows, parties = evidence.rows, evidence.parties
+    for reason, positions in _unattributed(parties).items():
+        chosen = rows["src"].isin(positions) | rows["dst"].isin(positions)
+        yield "unattributed", reason, chosen
+    for protocol in sorted(set(rows["protocol"]) - set(PROTOCOLS)):
+        yield "inexpressible", f"NetworkPolicy cannot say {protocol}", rows["protocol"] == protocol
+    pod = [isinstance(party, WorkloadRef) for party in parties]
+    neither = ~rows["src"].map(pod.__getitem__) & ~rows["dst"].map(pod.__getitem__)
+    yield "not needed", "neither end is a pod that a policy can select", neither
+    yield "not needed", "a pod's own node always reaches it", rows["own_node"]
+    for source, reason, chosen in _scans(evidence, options):
+        yield "set aside", f"scan by {source}: {reason}", chosen
+    yield "refused", "a policy refuses it today", _refused_today(rows, parties)
+    dead = _nobody_answers(rows, evidence)
+    yield "set aside", "nobody was seen to answer on this port", dead
+
+
+def _unattributed(parties: tuple[Party, ...]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for position, party in enumerate(parties):
+        if isinstance(party, Unattributed):
+            found.setdefault(party.why, set()).add(position)
+    return dict(sorted(found.items()))
+
+
+def _link_number(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
+    """The same number for rows of the same connection between parties."""
+    numbers = {party: number for number, party in enumerate(dict.fromkeys(parties))}
+    named = [numbers[party] for party in parties]
+    keys = [
+        rows["src"].map(named.__getitem__),
+        rows["dst"].map(named.__getitem__),
+        rows["protocol"],
+        rows["port"],
+    ]
+    return rows.groupby(keys, sort=False).ngroup()
+
+
+def _refused_today(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
+    """Connections of which, in the newest hour they were tried in, a policy refused every one."""
+    if not rows["denied"].any():
+        return pd.Series(False, index=rows.index)
+    link = _link_number(rows, parties)
+    newest = rows["hour"] == rows.groupby(link)["hour"].transform("max")
+    last_hour = rows[newest].groupby(link[newest])[["denied", "connections"]].sum()
+    refused = last_hour.index[last_hour["denied"] >= last_hour["connections"]]
+    return link.isin(refused) & rows.groupby(link)["denied"].transform("any")
+
+
+def _nobody_answers(rows: pd.DataFrame, evidence: Evidence) -> pd.Series:
+    """Attempts on a (destination, port) known to have answered no one in the whole recording."""
+    port = _ports_number(rows, evidence.parties)
+    answered = (rows["answered"] == True).fillna(False)  # noqa: E712
+    silent = (rows["answered"] == False).fillna(False)  # noqa: E712
+    dead = silent.groupby(port).transform("all") & ~answered.groupby(port).transform("any")
+    if not dead.any():
+        return dead
+    one_way = rows["protocol"].eq("UDP") & (
+        rows["port"].isin(ONE_WAY_UDP) | ~_undeclared(rows, evidence.parties, evidence.inventory)
+    )
+    return dead & ~one_way
+
+
+def _ports_number(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
+    numbers = {party: number for number, party in enumerate(dict.fromkeys(parties))}
+    named = [numbers[party] for party in parties]
+    return rows.groupby(
+        [rows["dst"].map(named.__getitem__), rows["protocol"], rows["port"]], sort=False
+    ).ngroup()
+
+
+def _undeclared(rows: pd.DataFrame, parties: tuple[Party, ...], inventory: Inventory) -> pd.Series:
+    """Rows to a port that neither a container nor a Service of the destination declares."""
+    declared: set[tuple[Party, str, int]] = {
+        (ref, port.protocol, port.number)
+        for ref, workload in inventory.workloads.items()
+        for port in workload.ports
+    }
+    for service in inventory.services:
+        for workload in inventory.workloads_behind(service):
+            for port in service.ports:
+                declared |= {(workload.ref, port.protocol, n) for n in inventory.target_ports(service, port)}
+    return pd.Series(
+        [
+            (parties[dst], protocol, port) not in declared
+            for dst, protocol, port in zip(rows["dst"], rows["protocol"], rows["port"], strict=True)
+        ],
+        index=rows.index,
+        dtype=bool,
+    )
+
+
+def _scans(evidence: Evidence, options: Options) -> Iterator[tuple[str, str, pd.Series]]:
+    """Bursts of many unanswered targets from one source, with what was touched in passing."""
+    rows, parties, inventory = evidence.rows, evidence.parties, evidence.inventory
+    silent = (rows["answered"] == False).fillna(False) | (rows["denied"] >= rows["connections"])  # noqa: E712
+    unknown = rows["answered"].isna()
+    if inventory.kinds and unknown.any():
+        # Where answers cannot be known, a port nobody declares stands for one nobody answers on.
+        silent |= unknown & _undeclared(rows, parties, inventory)
+    suspects = rows[silent & rows["protocol"].isin(PROTOCOLS)]
+    counts = suspects.groupby("src").size()
+    for src in counts.index[counts >= options.scan_targets]:
+        tried = suspects[suspects["src"] == src].sort_values("first", kind="stable")
+        mine = rows[rows["src"] == src]
+        for start, end in _bursts(tried, options):
+            inside = mine[(mine["first"] >= start) & (mine["last"] <= end)]
+            targets = inside[["dst", "protocol", "port"]].drop_duplicates()
+            quiet = inside[silent.loc[inside.index]][["dst", "protocol", "port"]].drop_duplicates()
+            if len(quiet) < options.scan_targets or 2 * len(quiet) < len(targets):
+                continue
+            elsewhere = mine[~mine.index.isin(inside.index)]
+            known = set(zip(elsewhere["dst"], elsewhere["protocol"], elsewhere["port"], strict=True))
+            passing = [
+                quiet_row or (count <= _IN_PASSING and target not in known)
+                for quiet_row, count, target in zip(
+                    silent.loc[inside.index],
+                    inside["connections"],
+                    zip(inside["dst"], inside["protocol"], inside["port"], strict=True),
+                    strict=True,
+                )
+            ]
+            chosen = pd.Series(rows.index.isin(inside.index[passing]), index=rows.index)
+            minutes = max(1, round((end - start).total_seconds() / 60))
+            reason = f"{len(targets)} targets within {minutes} min, {len(quiet)} of them without an answer"
+            yield _named(evidence, src), reason, chosen
+
+
+def _bursts(tried: pd.DataFrame, options: Options) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
+    """Spans of time in which enough distinct targets were tried, overlapping ones joined."""
+    first = list(tried["first"])
+    span: tuple[pd.Timestamp, pd.Timestamp] | None = None
+    low = 0
+    for high, moment in enumerate(first):
+        while moment - first[low] > options.scan_within:
+            low += 1
+        if high - low + 1 < options.scan_targets:
+            continue
+        start, end = first[low], moment + _RETRIES
+        if span is not None and start <= span[1]:
+            span = (span[0], max(span[1], end))
+        else:
+            if span is not None:
+                yield span
+            span = (start, end)
+    if span is not None:
+        yield span
+
+
+def _named(evidence: Evidence, src: int) -> str:
+    end = evidence.ends[src]
+    if isinstance(end.party, (Outside, NodeParty)):
+        return str(end.party)
+    return f"{end.party} (pod {end.endpoint.name or 'unknown'})"

@@ -1,0 +1,273 @@
+"""What a person decides: the options of a recommendation, and the configuration file that holds them.
+
+The configuration is YAML. Options of the command line stand in it under their own names;
+these besides::
+
+    contract:                 # the infrastructure destinations: always, observed or never
+      dns: always
+      api-server: observed
+      metadata: never
+      vault: {when: always, namespace: vault, pods: {app: vault}, ports: [8200/TCP]}
+      proxy: {when: always, address: 10.1.2.3/32, ports: [3128/TCP]}
+    labels:
+      moving: ["example.com/release-*"]    # never select by these
+      stable: [example.com/tenant-number]  # numbers that are names, not build numbers
+    families: true            # may a selector admit a whole family most of which was seen
+    trust: {scan-targets: 10, scan-minutes: 10}
+    exclude: [sandbox]        # namespaces to leave alone
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from recommender.errors import OptionError
+
+When = Literal["always", "observed", "never"]
+_WHEN: Final[tuple[When, ...]] = ("always", "observed", "never")
+
+BUILT_IN: Final[Mapping[str, When]] = {
+    "dns": "always",
+    "api-server": "observed",
+    "metadata": "observed",
+    "monitoring": "observed",
+}
+"""The infrastructure destinations every cluster may have, and what holds unless it is said otherwise.
+
+NodeLocal DNSCache is part of ``dns``: where it is seen it is where DNS is answered.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """An entry of the contract: where, and whether it is admitted unseen.
+
+    The built-in ones are found in the cluster; own ones say where they are: pods by
+    namespace and labels, or an address block. ``ports`` are (protocol, number).
+    """
+
+    name: str
+    when: When
+    namespace: str = ""
+    pods: tuple[tuple[str, str], ...] = ()
+    address: str = ""
+    ports: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that changes a recommendation besides its input.
+
+    ``since`` counts back from ``until``, or from the newest flow. ``namespaces`` names the
+    only ones to protect; empty means every one with workloads except the system's own.
+    ``many_addresses`` is how many nameless outside addresses on one port are one block, not
+    many.
+    """
+
+    since: timedelta | datetime | None = timedelta(hours=24)
+    until: datetime | None = None
+    namespaces: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    contract: tuple[Destination, ...] = tuple(Destination(name, when) for name, when in BUILT_IN.items())
+    moving_labels: tuple[str, ...] = ()
+    stable_labels: tuple[str, ...] = ()
+    families: bool = True
+    scan_targets: int = 10
+    scan_within: timedelta = timedelta(minutes=10)
+    many_addresses: int = 4
+
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+def duration(text: str) -> timedelta:
+    """``24h``, ``7d``, ``1h30m``: a length of time greater than none.
+
+    Raises:
+        OptionError: the text is no duration.
+    """
+    parts = _DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text.strip():
+        raise OptionError(f"{text!r} is no duration: give a number and a unit, such as 24h, 90m, 7d or 1h30m")
+    try:
+        length = timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError:
+        raise OptionError(f"{text!r} is longer than can be counted") from None
+    if length <= timedelta(0):
+        raise OptionError(f"{text!r} is no time at all")
+    return length
+
+
+def moment(text: str) -> datetime:
+    """A time in ISO 8601; without a zone it is UTC.
+
+    Raises:
+        OptionError: the text is no time.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise OptionError(f"{text!r} is no time: write it as 2026-11-24T08:00:00Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def since(text: str) -> timedelta | datetime:
+    """What ``--since`` takes: a duration, or a time."""
+    return duration(text) if _DURATION.match(text) and "-" not in text else moment(text)
+
+
+_COMMAND_LINE: Final = frozenset(
+    {"from", "since", "until", "format", "cluster", "namespace", "target", "out", "jobs"}
+)
+_OWN: Final = frozenset({"contract", "labels", "families", "trust", "exclude"})
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration file as a mapping, its keys checked.
+
+    Raises:
+        OptionError: it cannot be read, is no YAML mapping, or has a key that is not known.
+    """
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise OptionError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise OptionError(f"{path}: not UTF-8 text") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise OptionError(f"{path}{place}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    if loaded is None:
+        return {}
+    config = _mapping(loaded, str(path))
+    _known(config, _COMMAND_LINE | _OWN, str(path))
+    return config
+
+
+def with_config(options: Options, config: Mapping[str, Any], file: str = "") -> Options:
+    """The options with what the configuration says of the contract, labels, families and trust.
+
+    Raises:
+        OptionError: a value cannot be used; names file and key.
+    """
+    place = f"{file}: " if file else ""
+    labels = _mapping(config.get("labels", {}), f"{place}labels")
+    _known(labels, {"moving", "stable"}, f"{place}labels")
+    trust = _mapping(config.get("trust", {}), f"{place}trust")
+    _known(trust, {"scan-targets", "scan-minutes"}, f"{place}trust")
+    families = config.get("families", options.families)
+    if not isinstance(families, bool):
+        raise OptionError(f"{place}families: must be true or false")
+    return replace(
+        options,
+        contract=_contract(options.contract, config.get("contract", {}), f"{place}contract"),
+        moving_labels=_strings(labels.get("moving", []), f"{place}labels.moving") or options.moving_labels,
+        stable_labels=_strings(labels.get("stable", []), f"{place}labels.stable") or options.stable_labels,
+        exclude=_strings(config.get("exclude", []), f"{place}exclude") or options.exclude,
+        families=families,
+        scan_targets=_count(trust.get("scan-targets", options.scan_targets), f"{place}trust.scan-targets"),
+        scan_within=timedelta(
+            minutes=_count(
+                trust.get("scan-minutes", int(options.scan_within.total_seconds() // 60)),
+                f"{place}trust.scan-minutes",
+            )
+        ),
+    )
+
+
+def _contract(base: tuple[Destination, ...], table: Any, place: str) -> tuple[Destination, ...]:
+    found = {entry.name: entry for entry in base}
+    for name, said in _mapping(table, place).items():
+        where = f"{place}.{name}"
+        entry = {"when": said} if isinstance(said, str) else _mapping(said, where)
+        _known(entry, {"when", "namespace", "pods", "address", "ports"}, where)
+        when = entry.get("when", "observed")
+        if when not in _WHEN:
+            raise OptionError(f"{where}: {when!r} is none of {', '.join(_WHEN)}")
+        own = bool(entry.get("namespace")) or bool(entry.get("address"))
+        if name in BUILT_IN and own:
+            raise OptionError(f"{where}: is found in the cluster; give a place of your own another name")
+        if name not in BUILT_IN and not own:
+            known = ", ".join(BUILT_IN)
+            raise OptionError(f"{where}: neither one of {known} nor a namespace with pods or an address")
+        if entry.get("namespace") and entry.get("address"):
+            raise OptionError(f"{where}: either a namespace with pods or an address, not both")
+        found[name] = Destination(
+            name=name,
+            when=when,
+            namespace=_string(entry.get("namespace", ""), f"{where}.namespace"),
+            pods=_pairs(entry.get("pods", {}), f"{where}.pods"),
+            address=_cidr(entry.get("address", ""), f"{where}.address"),
+            ports=tuple(_port(text, f"{where}.ports") for text in _list(entry.get("ports", []), where)),
+        )
+        if own and not found[name].ports:
+            raise OptionError(f"{where}.ports: name at least one, such as 8200/TCP")
+        if entry.get("namespace") and not found[name].pods:
+            raise OptionError(f"{where}.pods: name the labels of the pods")
+    return tuple(found[name] for name in sorted(found))
+
+
+def _mapping(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise OptionError(f"{place}: must be a mapping of names")
+    return value
+
+
+def _known(value: Mapping[str, Any], known: frozenset[str] | set[str], place: str) -> None:
+    for key in value:
+        if key not in known:
+            raise OptionError(f"{place}: unknown key {key!r}; known are {', '.join(sorted(known))}")
+
+
+def _list(value: Any, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise OptionError(f"{place}: must be a list")
+    return value
+
+
+def _string(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f"{place}: must be text")
+    return value
+
+
+def _strings(value: Any, place: str) -> tuple[str, ...]:
+    return tuple(_string(item, place) for item in _list(value, place))
+
+
+def _pairs(value: Any, place: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        sorted((key, _string(item, f"{place}.{key}")) for key, item in _mapping(value, place).items())
+    )
+
+
+def _count(value: Any, place: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+        raise OptionError(f"{place}: must be a whole number of at least 1")
+    return value
+
+
+def _cidr(value: Any, place: str) -> str:
+    if not _string(value, place):
+        return ""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise OptionError(f"{place}: {error}") from None
+
+
+def _port(value: Any, place: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(\d{1,5})(?:/(TCP|UDP|SCTP))?", str(value))
+    if match is None or not 1 <= int(match[1]) <= 65535:
+        raise OptionError(f"{place}: {value!r} is no port such as 8200/TCP")
+    return (match[2] or "TCP", int(match[1]))
