@@ -15,7 +15,9 @@ Names are looked up when they are first used, so that importing the package cost
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +37,17 @@ _HOME = {
     "read_edges": "recommender.traffic.ingest",
     "read_flows": "recommender.traffic.ingest",
 }
+
+
+class _Front(ModuleType):
+    """Keeps ``recommend`` the function: importing the module of that name would put the module in its place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name == "recommend" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Front
 
 
 def __getattr__(name: str) -> Any:

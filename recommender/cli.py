@@ -196,19 +196,9 @@ def _recommend(
     from recommender.recommend import recommend
     from recommender.traffic.ingest import read_edges
 
-    start = (
-        options.until - options.since
-        if options.until and not hasattr(options.since, "tzinfo") and options.since
-        else options.since
-    )
     with _progress() as progress:
         edges = read_edges(
-            *sources,
-            format=format_,
-            jobs=jobs,
-            progress=progress,
-            since=start if hasattr(start, "tzinfo") else None,
-            until=options.until,
+            *sources, format=format_, since=options.start, until=options.until, jobs=jobs, progress=progress
         )
     return recommend(edges, inventory, options)
 

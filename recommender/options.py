@@ -82,6 +82,13 @@ class Options:
     scan_within: timedelta = timedelta(minutes=10)
     many_addresses: int = 4
 
+    @property
+    def start(self) -> datetime | None:
+        """The beginning of the window, where it is known before anything was read."""
+        if isinstance(self.since, timedelta):
+            return self.until - self.since if self.until is not None else None
+        return self.since
+
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")

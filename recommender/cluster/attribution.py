@@ -41,6 +41,15 @@ _ANY_JOB = re.compile(r"(.+)-[0-9]{8,}")
 _REPLICA_SET = re.compile(f"(.+)-{_HASH}")
 _POD = re.compile(f"(.+)-{_RANDOM}")
 _CUT_POD = re.compile(f"(.{{58}}){_RANDOM}")
+_CUT_ENDING: Final = {
+    "Deployment": re.compile("[4-9bcdf]{0,10}-?"),
+    "Rollout": re.compile("[4-9bcdf]{0,10}-?"),
+    "CronJob": re.compile("[0-9]{0,10}-?"),
+    "DaemonSet": re.compile(""),
+    "Job": re.compile(""),
+}
+"""What may stand between the name of a workload and the random end, where a pod's name was cut."""
+_SHORTEST_CUT: Final = 58 - len("-0123456789")
 _ORDINAL = re.compile(r"(.+)-(?:0|[1-9][0-9]{0,4})")
 
 
@@ -87,8 +96,7 @@ def _makers(pod: str) -> list[tuple[str, str]]:
     """(kind, name) of every controller that could have given a pod its name, the likeliest first."""
     found: list[tuple[str, str]] = []
     made = _POD.fullmatch(pod)
-    cut = _CUT_POD.fullmatch(pod) if len(pod) == 63 else None
-    base = cut[1].removesuffix("-") if cut else made[1] if made else ""
+    base = made[1] if made else ""
     if base:
         replica_set, job = _REPLICA_SET.fullmatch(base), cron_job_of(base)
         indexed = _ORDINAL.fullmatch(base)
@@ -108,6 +116,12 @@ def _makers(pod: str) -> list[tuple[str, str]]:
     return found
 
 
+def _was_cut_from(base: str, ref: WorkloadRef) -> bool:
+    beginning = f"{ref.name}-"[:58]
+    ending = _CUT_ENDING[ref.kind].fullmatch(base.removeprefix(beginning))
+    return base.startswith(beginning) and ending is not None
+
+
 class Attribution:
     """The look-ups behind :func:`workload_of`, made once for an inventory; answers are kept."""
 
@@ -119,10 +133,13 @@ class Attribution:
         self._wearing: dict[tuple[str, str, str], dict[WorkloadRef, list[frozenset[tuple[str, str]]]]]
         self._wearing = defaultdict(lambda: defaultdict(list))
         self._named: dict[tuple[str, str], list[WorkloadRef]] = defaultdict(list)
+        self._long: dict[str, list[WorkloadRef]] = defaultdict(list)
         self._nodes = {node.name for node in inventory.nodes}
         for ref in sorted(inventory.workloads):
             workload = inventory.workloads[ref]
             self._named[ref.namespace, ref.name].append(ref)
+            if len(ref.name) >= _SHORTEST_CUT and ref.kind in _CUT_ENDING:
+                self._long[ref.namespace].append(ref)
             for term in workload.selector.requirements if workload.selector else ():
                 if term.operator == "In":
                     for value in term.values:
@@ -211,10 +228,15 @@ class Attribution:
                 others = [r for r in self._named.get((namespace, name), ()) if r.kind not in _NUMBERS_NONE]
                 if len(others) == 1:
                     return others[0]
+        cut = _CUT_POD.fullmatch(pod)
+        if cut:
+            fitting = [r for r in self._long.get(namespace, ()) if _was_cut_from(cut[1], r)]
+            if len(fitting) == 1:
+                return fitting[0]
         parts = pod.split("-")
-        for cut in range(1, len(parts)):
-            ref = WorkloadRef(namespace, "Pod", "-".join(parts[:cut]))
-            if ref in self._inventory.workloads and "-".join(parts[cut:]) in self._nodes:
+        for end in range(1, len(parts)):
+            ref = WorkloadRef(namespace, "Pod", "-".join(parts[:end]))
+            if ref in self._inventory.workloads and "-".join(parts[end:]) in self._nodes:
                 return ref
         return None
 

@@ -55,7 +55,8 @@ class Workload:
     ``label_sets`` are the distinct label sets of its pods, its template and its older
     generations; the first is the newest template where there is one. ``selector`` is its
     own ``spec.selector``; None for kinds whose selector is generated (Job, CronJob) or that
-    have none. ``schedule`` is a CronJob's.
+    have none. ``schedule`` is a CronJob's. ``images`` are those of its containers without tag
+    and digest, empty where they are not known.
     """
 
     ref: WorkloadRef
@@ -64,6 +65,7 @@ class Workload:
     ports: tuple[Port, ...] = ()
     host_network: bool = False
     schedule: str = ""
+    images: tuple[str, ...] = ()
 
     @property
     def template(self) -> Labels:

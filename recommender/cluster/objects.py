@@ -49,6 +49,7 @@ class Template:
     host_network: bool
     selector: Selector | None = None
     schedule: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,23 @@ def _template(
 ) -> Template:
     template = template or shapes.PodTemplate()
     meta, spec = template.metadata or shapes.Meta(), template.spec or shapes.PodSpec()
-    return Template(labels_of(meta.labels or {}), _ports(spec), bool(spec.host_network), selector, schedule)
+    return Template(
+        labels_of(meta.labels or {}),
+        _ports(spec),
+        bool(spec.host_network),
+        selector,
+        schedule,
+        tuple(
+            sorted({_repository(container.image) for container in spec.containers or () if container.image})
+        ),
+    )
+
+
+def _repository(image: str) -> str:
+    """An image without its tag and digest: the same before and after an upgrade."""
+    name = image.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name
 
 
 def _read_controller(document: Document, about: About) -> Template:

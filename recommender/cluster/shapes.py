@@ -68,6 +68,7 @@ class ContainerPort(msgspec.Struct, rename="camel"):
 
 
 class Container(msgspec.Struct, rename="camel"):
+    image: str | None = None
     ports: list[ContainerPort] | None = None
     restart_policy: str | None = None
 

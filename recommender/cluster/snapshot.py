@@ -212,6 +212,7 @@ def _workloads(
             tuple(sorted({port for one in alive for port in one.ports}, key=_by_number)),
             newest.host_network if newest else any(pod.host_network for pod in running[ref]),
             newest.schedule if newest else "",
+            newest.images if newest else (),
         )
     return found
 

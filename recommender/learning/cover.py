@@ -132,7 +132,8 @@ class _Space:
 
     @cached_property
     def families(self) -> tuple[frozenset[Group], ...]:
-        found = families([group.labels for group in self.groups])
+        images = [self.workloads[group][0].images for group in self.groups]
+        found = families([group.labels for group in self.groups], images)
         return tuple(frozenset(self.groups[n] for n in members) for members in found)
 
     def may_match(self, selector: Selector) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -105,11 +105,16 @@ class Evidence:
         """The distinct connections behind links, pod by pod; none of protocols NetworkPolicy does not know."""
         by_parties = {(link.source, link.destination, link.protocol, link.port): link for link in links}
         found = []
-        for row in _rows(rows[["src", "dst", "protocol", "port"]].drop_duplicates()):
+        for row in _rows(rows[["src", "dst", "protocol", "port", "own_node"]].drop_duplicates()):
             source, destination = self.ends[row.src], self.ends[row.dst]
             link = by_parties.get((source.party, destination.party, row.protocol, row.port))
-            if link is not None and link.protocol in PROTOCOLS:
-                found.append(Seen(link, source.endpoint, destination.endpoint))
+            if link is None or link.protocol not in PROTOCOLS:
+                continue
+            ends = (source.endpoint, destination.endpoint)
+            if row.own_node:
+                node = destination.endpoint.node or "its own"
+                ends = (replace(ends[0], node=node), replace(ends[1], node=node))
+            found.append(Seen(link, *ends))
         return tuple(found)
 
 

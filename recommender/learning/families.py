@@ -2,7 +2,8 @@
 
 Twelve tenants of one worker are a family; the frontend and the cart of one shop are not,
 however many labels they share. So a cluster counts as a family only if its members also
-agree on what the program is (one of ``IDENTITY_KEYS``).
+run the same program: the same images, or where those are not known the same labels among
+``IDENTITY_KEYS``.
 """
 
 from __future__ import annotations
@@ -26,16 +27,20 @@ _MOST: Final = 2_000
 """Distinct label sets a namespace may have to be clustered: the distances are a matrix of all pairs."""
 
 
-def families(label_sets: Sequence[Labels]) -> tuple[frozenset[int], ...]:
+def families(label_sets: Sequence[Labels], images: Sequence[tuple[str, ...]]) -> tuple[frozenset[int], ...]:
     """The families among the distinct label sets of one namespace, as sets of positions.
 
     Average linkage on Jaccard distances, from one product of the label matrix with itself.
     None are found among more than ``_MOST`` label sets.
+
+    Args:
+        label_sets: the lasting labels of each.
+        images: the images each runs; empty where they are not known.
     """
     if not LEAST_MEMBERS <= len(label_sets) <= _MOST:
         return ()
     columns = {pair: n for n, pair in enumerate(sorted({pair for labels in label_sets for pair in labels}))}
-    has = np.zeros((len(label_sets), max(1, len(columns))), dtype=np.float32)
+    has = np.zeros((len(label_sets), max(1, len(columns))), dtype=np.float64)
     for row, labels in enumerate(label_sets):
         has[row, [columns[pair] for pair in labels]] = 1
     shared = has @ has.T
@@ -43,13 +48,13 @@ def families(label_sets: Sequence[Labels]) -> tuple[frozenset[int], ...]:
     union = size[:, None] + size[None, :] - shared
     distance = 1 - np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     np.fill_diagonal(distance, 0)
-    found = AgglomerativeClustering(
+    clustering = AgglomerativeClustering(
         n_clusters=None, metric="precomputed", linkage="average", distance_threshold=_FARTHEST
-    ).fit_predict(distance.astype(np.float64))
-    clusters: dict[tuple[int, Labels], set[int]] = {}
-    for position, cluster in enumerate(found):
+    )
+    alike: dict[tuple[int, object], set[int]] = {}
+    for position, cluster in enumerate(clustering.fit_predict(distance)):
         identity = tuple(pair for pair in label_sets[position] if pair[0] in IDENTITY_KEYS)
-        if identity:
-            clusters.setdefault((int(cluster), identity), set()).add(position)
-    kept = (frozenset(members) for members in clusters.values() if len(members) >= LEAST_MEMBERS)
-    return tuple(sorted(kept, key=sorted))
+        if program := images[position] or identity:
+            alike.setdefault((int(cluster), program), set()).add(position)
+    found = (frozenset(members) for members in alike.values() if len(members) >= LEAST_MEMBERS)
+    return tuple(sorted(found, key=sorted))

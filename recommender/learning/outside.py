@@ -55,7 +55,8 @@ class Block:
         if self.role:
             return self.role
         if self.wide:
-            return f"{named or 'something'} behind many addresses (a wide block, see REVIEW.md)"
+            behind = f"{named} behind many addresses" if named else "many addresses outside"
+            return f"{behind} (a wide block, see REVIEW.md)"
         return named or self.block.cidr
 
 
@@ -67,7 +68,7 @@ def blocks(seen: Mapping[str, frozenset[str]], many: int, keep_out: Iterable[str
         many: from how many nameless addresses on they are taken for one moving thing.
         keep_out: the cluster's own networks, excepted from wide blocks as the private ranges are.
     """
-    result: dict[str, Block] = {}
+    parts: list[Block] = []
     for addresses in _together(seen):
         names = tuple(sorted({name for ip in addresses for name in seen[ip]}))
         found = [ipaddress.ip_address(ip) for ip in addresses]
@@ -76,19 +77,36 @@ def blocks(seen: Mapping[str, frozenset[str]], many: int, keep_out: Iterable[str
             public = [ip for ip in family if not _is_private(ip)]
             private = [ip for ip in family if _is_private(ip)]
             if len(public) >= (2 if names else many):
-                _merge(result, _wide(public, names, keep_out))
+                parts.append(_wide(public, names, keep_out))
             else:
                 private += public
             if len(private) > _MOST_PRIVATE:
-                _merge(result, _narrow_cover(private, names))
+                parts.append(_narrow_cover(private, names))
             else:
-                for ip in private:
-                    _merge(result, Block(IPBlock(f"{ip}/{ip.max_prefixlen}"), (str(ip),), names))
-    wide = [block for block in result.values() if block.wide]
+                parts += [Block(IPBlock(f"{ip}/{ip.max_prefixlen}"), (str(ip),), names) for ip in private]
+    result = merged(parts)
+    wide = [block for block in result if block.wide]
     return tuple(
         block
-        for _, block in sorted(result.items())
+        for block in result
         if block.wide or not any(block.addresses[0] in other.block for other in wide)
+    )
+
+
+def merged(parts: Iterable[Block]) -> tuple[Block, ...]:
+    """Blocks in order, those of the same addresses as one that stands for all they stood for."""
+    by_block: dict[str, list[Block]] = {}
+    for block in parts:
+        by_block.setdefault(str(block.block), []).append(block)
+    return tuple(
+        Block(
+            same[0].block,
+            tuple(sorted({ip for block in same for ip in block.addresses})),
+            tuple(sorted({name for block in same for name in block.names})),
+            same[0].role,
+            wide=any(block.wide for block in same),
+        )
+        for _, same in sorted(by_block.items())
     )
 
 
@@ -148,19 +166,6 @@ def _narrow_cover(private: list[_IP], names: tuple[str, ...]) -> Block:
     while not all(ip in network for ip in private):
         network = network.supernet()
     return Block(IPBlock(str(network)), tuple(str(ip) for ip in private), names, wide=True)
-
-
-def _merge(result: dict[str, Block], block: Block) -> None:
-    key = str(block.block)
-    if key in result:
-        other = result[key]
-        block = Block(
-            block.block,
-            tuple(sorted({*block.addresses, *other.addresses})),
-            tuple(sorted({*block.names, *other.names})),
-            wide=block.wide or other.wide,
-        )
-    result[key] = block
 
 
 def node_blocks(addresses: Iterable[str], pods: Iterable[str]) -> tuple[IPBlock, ...]:

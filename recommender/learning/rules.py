@@ -14,7 +14,7 @@ from typing import Final
 
 from recommender.cluster.inventory import Inventory, WorkloadRef
 from recommender.learning.cover import Group, Population
-from recommender.learning.outside import Block, blocks, node_blocks
+from recommender.learning.outside import Block, blocks, merged, node_blocks
 from recommender.learning.parties import ApiServer, Link, NodeParty, Outside, Party, PortNumber, in_order
 from recommender.policy.model import Direction, IPBlock, Peer, PortRange, Rule, protocol_of
 from recommender.policy.selector import Selector, namespaces_named
@@ -22,7 +22,7 @@ from recommender.policy.selector import Selector, namespaces_named
 _RUN: Final = 4
 """Consecutive ports from which on they are written as a range."""
 
-Atom = Group | Block
+Atom = Group | IPBlock
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class RuleMaker:
             if isinstance(party, NodeParty) and party.address
         }
         pods = [ip for pod in inventory.pods if not pod.host_network for ip in pod.addresses]
-        self.nodes = node_blocks(seen | set(inventory.node_at), pods)
+        self._node_addresses = seen | set(inventory.node_at)
+        self.nodes = node_blocks(self._node_addresses, pods)
 
     def selectable(self, party: Party) -> bool:
         """Is it a workload whose pods have an address of their own, not their node's?"""
@@ -75,12 +76,15 @@ class RuleMaker:
     def rules(self, namespace: str, direction: Direction, links: Iterable[Link]) -> tuple[LearnedRule, ...]:
         """Rules for a policy of ``namespace`` that admit these links and nothing else labels can tell apart."""
         ports_of: dict[Atom, set[PortNumber]] = {}
-        links_of: dict[tuple[Atom, PortNumber], set[Link]] = {}
-        for atom, port, found in self._atoms(direction, tuple(links)):
+        evidence: dict[tuple[Atom, PortNumber], tuple[set[Link], Block | None]] = {}
+        for who, port, found in self._atoms(direction, tuple(links)):
+            atom = who.block if isinstance(who, Block) else who
             ports_of.setdefault(atom, set()).add(port)
-            links_of.setdefault((atom, port), set()).update(found)
+            evidence.setdefault((atom, port), (set(), who if isinstance(who, Block) else None))[0].update(
+                found
+            )
         partitions = (_by_ports(ports_of), _by_peers(ports_of))
-        choices = [[self._rule(namespace, *part, links_of) for part in parts] for parts in partitions]
+        choices = [[self._rule(namespace, *part, evidence) for part in parts] for parts in partitions]
         cheapest = min(choices, key=lambda rules: sum(rule.cost for rule in rules))
         return tuple(sorted(cheapest, key=lambda learned: (learned.rule.why, str(learned.rule.ports))))
 
@@ -103,7 +107,7 @@ class RuleMaker:
 
     def _atoms(
         self, direction: Direction, links: tuple[Link, ...]
-    ) -> Iterator[tuple[Atom, PortNumber, list[Link]]]:
+    ) -> Iterator[tuple[Group | Block, PortNumber, list[Link]]]:
         """Who may stand in a rule, a port, and the evidence: groups as they are, addresses as blocks."""
         outside: dict[PortNumber, dict[str, list[Link]]] = {}
         for link in links:
@@ -113,12 +117,13 @@ class RuleMaker:
                 group = self._population.group_of(peer)
                 assert group is not None, "every workload off the host network is in a group"
                 yield group, port, [link]
-            elif isinstance(peer, Outside):
+            elif isinstance(peer, Outside) and peer.address not in self._node_addresses:
                 outside.setdefault(port, {}).setdefault(peer.address, []).append(link)
             elif isinstance(peer, ApiServer):
                 for ip in sorted(self._api_servers | ({peer.address} if peer.address else set())):
                     yield Block(_single(ip), (ip,), (), "the API server"), port, [link]
             else:
+                # A node, or clients outside whose address a load balancer made a node's.
                 for node in self.nodes:
                     yield Block(node, (), (), "the nodes", wide=not node.single), port, [link]
         for port, by_address in outside.items():
@@ -132,17 +137,16 @@ class RuleMaker:
         namespace: str,
         atoms: tuple[Atom, ...],
         ports: frozenset[PortNumber],
-        links_of: Mapping[tuple[Atom, PortNumber], set[Link]],
+        evidence: Mapping[tuple[Atom, PortNumber], tuple[set[Link], Block | None]],
     ) -> LearnedRule:
+        pairs = [evidence[atom, port] for atom in atoms for port in sorted(ports)]
         groups = {atom for atom in atoms if isinstance(atom, Group)}
-        outside = sorted((atom for atom in atoms if isinstance(atom, Block)), key=lambda b: str(b.block))
-        peers = dict.fromkeys((*self.peers(groups, namespace), *(Peer(block=b.block) for b in outside)))
-        links = in_order({link for atom in atoms for port in ports for link in links_of[atom, port]})
+        outside = merged(block for _, block in pairs if block is not None)
+        peers = (*self.peers(groups, namespace), *(Peer(block=block.block) for block in outside))
+        links = in_order({link for links, _ in pairs for link in links})
         words = [*sorted(map(str, groups)), *dict.fromkeys(block.title for block in outside)]
         why = "observed: " + ", ".join(words[:6]) + (" and others" if len(words) > 6 else "")
-        return LearnedRule(
-            Rule(tuple(peers), port_ranges(ports), why), links, tuple(b for b in outside if b.wide)
-        )
+        return LearnedRule(Rule(peers, port_ranges(ports), why), links, tuple(b for b in outside if b.wide))
 
 
 def _single(address: str) -> IPBlock:

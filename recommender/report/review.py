@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from recommender.learning.outside import ALTERNATIVES
-from recommender.learning.parties import ApiServer, Link, NodeParty
+from recommender.learning.parties import ApiServer, Link, NodeParty, Outside
 from recommender.policy.manifest import render
 from recommender.policy.model import DIRECTIONS, Direction, Policy, Rule
 from recommender.recommend import Recommendation
@@ -22,6 +22,8 @@ from recommender.text import code, markdown, printable
 
 _ROWS: Final = 100
 _DIFF_LINES: Final = 400
+_LONG: Final = 12
+_FANNED: Final = 4
 
 
 def review(found: Recommendation) -> str:
@@ -89,8 +91,7 @@ def _read(found: Recommendation) -> Iterator[str]:
     if reading.rejects:
         yield from _table(
             ("file", "line", "why it was rejected", "begins with"),
-            ((code(r.file), str(r.line), markdown(r.reason), code(r.excerpt, 60)) for r in reading.rejects),
-            len(reading.rejects),
+            [(code(r.file), str(r.line), markdown(r.reason), code(r.excerpt, 60)) for r in reading.rejects],
             most=10,
         )
 
@@ -127,23 +128,10 @@ def _connections(found: Recommendation) -> Iterator[str]:
     yield "Observed connections under today's policies, and under this proposal with the policies of others."
     yield ""
     for kind in KINDS:
-        changes = [change for change in found.changes if change.kind == kind]
-        yield f"### {kind.capitalize()}: {len(changes)}"
+        links = [change.link for change in found.changes if change.kind == kind]
+        yield f"### {kind.capitalize()}: {len(links)}"
         yield ""
-        yield from _table(
-            ("from", "to", "port", *_EVIDENCE),
-            (
-                (
-                    code(str(c.link.source)),
-                    code(str(c.link.destination)),
-                    code(c.link.service),
-                    *_evidence(c.link),
-                )
-                for c in changes
-            ),
-            len(changes),
-            most=25 if kind.startswith("still") else _ROWS,
-        )
+        yield from _links(links, most=30 if kind.startswith("still") else _ROWS)
 
 
 def _policies(found: Recommendation) -> Iterator[str]:
@@ -167,22 +155,22 @@ def _policy(found: Recommendation, policy: Policy) -> Iterator[str]:
     rows = []
     for direction, number, rule in rules:
         links = found.learned.evidence.get((*policy.key, direction, number), ())
-        rows.append((direction, _peers(rule), _ports(rule), markdown(rule.why, 300), *_sum(links)))
-    yield from _table(("direction", "peers", "ports", "why", *_EVIDENCE), rows, len(rows))
+        rows.append((direction, _peers(rule), _ports(rule), markdown(rule.why, 300), *_evidence(links)))
+    yield from _table(("direction", "peers", "ports", "why", *_EVIDENCE), rows)
     for direction, number, _ in rules:
         yield from _wide(found, policy, direction, number)
 
 
 def _wide(found: Recommendation, policy: Policy, direction: Direction, number: int) -> Iterator[str]:
     for block in found.learned.wide.get((*policy.key, direction, number), ()):
-        if not block.addresses:
-            yield f"> Wide: {code(str(block.block), 400)} holds all nodes, and addresses new nodes may get."
+        text = code(str(block.block), 400)
+        if block.addresses:
+            names = _bounded([code(name) for name in block.names], 10) or "no name was seen for them"
+            seen = _count(len(block.addresses), "address", "addresses")
+            narrower = ALTERNATIVES if direction == "egress" else "the load balancer's own source ranges"
+            yield f"> Wide: {text} stands for {seen} ({names}). Narrower would be {narrower}."
         else:
-            names = ", ".join(code(name) for name in block.names[:10]) or "no name was seen for them"
-            yield (
-                f"> Wide: {code(str(block.block), 400)} stands for {_count(len(block.addresses), 'address', 'addresses')} "
-                f"({names}). Narrower would be {ALTERNATIVES}."
-            )
+            yield f"> Wide: {text} holds all nodes, and the addresses new nodes may get."
         yield ""
 
 
@@ -195,15 +183,7 @@ def _not_learned(found: Recommendation) -> Iterator[str]:
     for decision in found.decisions:
         yield f"### {decision.action.capitalize()}: {markdown(decision.reason, 300)}"
         yield ""
-        yield from _table(
-            ("from", "to", "port", *_EVIDENCE),
-            (
-                (code(str(link.source)), code(str(link.destination)), code(link.service), *_evidence(link))
-                for link in decision.links
-            ),
-            len(decision.links),
-            most=25,
-        )
+        yield from _links(decision.links, most=30)
 
 
 def _widened(found: Recommendation) -> Iterator[str]:
@@ -228,21 +208,18 @@ def _admitted(lines: Sequence[Admitted], none: str) -> Iterator[str]:
         yield none
         yield ""
         return
-    yield from _table(
-        ("policy", "direction", "for", "admits", "ports", "why"),
+    rows = [
         (
-            (
-                code(str(a.policy)),
-                f"{a.direction} rule {a.index + 1}",
-                _list(a.subjects),
-                _list(a.peers),
-                code(a.ports),
-                markdown(a.why, 300),
-            )
-            for a in lines
-        ),
-        len(lines),
-    )
+            code(str(a.policy)),
+            f"{a.direction} rule {a.index + 1}",
+            _bounded([code(name) for name in a.subjects]),
+            _bounded([code(name) for name in a.peers]),
+            code(a.ports),
+            markdown(a.why, 300),
+        )
+        for a in lines
+    ]
+    yield from _table(("policy", "direction", "for", "admits", "ports", "why"), rows)
 
 
 def _unseen(found: Recommendation) -> Iterator[str]:
@@ -252,14 +229,14 @@ def _unseen(found: Recommendation) -> Iterator[str]:
         yield "Every protected workload was seen."
         yield ""
         return
-    yield "These workloads get default deny and the infrastructure contract, nothing else. Were they idle, or never run?"
+    yield "These workloads get default deny and the infrastructure contract, nothing else. Idle, or never run?"
     yield ""
     rows = []
     for ref in found.unseen:
         workload = found.inventory.workloads[ref]
         note = f"schedule {code(workload.schedule)} did not fire in the window" if workload.schedule else ""
         rows.append((code(str(ref)), note))
-    yield from _table(("workload", ""), rows, len(rows))
+    yield from _table(("workload", ""), rows)
 
 
 def _yaml_diff(found: Recommendation) -> Iterator[str]:
@@ -287,27 +264,51 @@ def _yaml_diff(found: Recommendation) -> Iterator[str]:
 _EVIDENCE: Final = ("flows", "connections", "hours", "first seen", "last seen")
 
 
-def _evidence(link: Link) -> tuple[str, ...]:
-    return (
-        f"{link.flows:,}",
-        f"{link.connections:,}",
-        str(link.hours),
-        _moment(link.first),
-        _moment(link.last),
-    )
+def _links(links: Iterable[Link], most: int) -> Iterator[str]:
+    """A table of links; those that differ only in an outside address are one row.
+
+    In a long table those that differ only in their destination are one row too: a scan.
+    """
+    alike: dict[tuple[object, ...], list[Link]] = {}
+    for link in links:
+        ends = [None if isinstance(end, Outside) else end for end in (link.source, link.destination)]
+        alike.setdefault((*ends, link.service), []).append(link)
+    if len(alike) > _LONG:
+        fanned: dict[tuple[object, ...], list[list[Link]]] = {}
+        for (source, _, service), group in alike.items():
+            fanned.setdefault((source, service), []).append(group)
+        groups = [
+            group
+            for same in fanned.values()
+            for group in ([[link for each in same for link in each]] if len(same) > _FANNED else same)
+        ]
+    else:
+        groups = list(alike.values())
+    rows = [
+        (_ends(group, "source"), _ends(group, "destination"), code(group[0].service), *_evidence(group))
+        for group in groups
+    ]
+    yield from _table(("from", "to", "port", *_EVIDENCE), rows, most)
 
 
-def _sum(links: tuple[Link, ...]) -> tuple[str, ...]:
+def _ends(links: Sequence[Link], side: str) -> str:
+    parties = dict.fromkeys(link.source if side == "source" else link.destination for link in links)
+    if len(parties) <= 2:
+        return ", ".join(code(str(party)) for party in parties)
+    names = sorted({name for link in links for name in link.names}) or list(map(str, parties))
+    what = "addresses" if all(isinstance(party, Outside) for party in parties) else "destinations"
+    return f"{len(parties)} {what}: " + _bounded([code(name) for name in names], 4)
+
+
+def _evidence(links: Sequence[Link]) -> tuple[str, ...]:
     if not links:
         return ("0", "0", "0", "", "")
-    first = min((link.first for link in links if link.first), default=None)
-    last = max((link.last for link in links if link.last), default=None)
     return (
         f"{sum(link.flows for link in links):,}",
         f"{sum(link.connections for link in links):,}",
         str(max(link.hours for link in links)),
-        _moment(first),
-        _moment(last),
+        _moment(min((link.first for link in links if link.first), default=None)),
+        _moment(max((link.last for link in links if link.last), default=None)),
     )
 
 
@@ -333,26 +334,20 @@ def _ports(rule: Rule) -> str:
     return "every port" if rule.ports is None else _bounded([code(str(port)) for port in rule.ports])
 
 
-def _list(names: tuple[str, ...]) -> str:
-    return _bounded([code(name) for name in names])
-
-
 def _bounded(words: Sequence[str], most: int = 8) -> str:
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], size: int, most: int = _ROWS) -> Iterator[str]:
-    if not size:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int = _ROWS) -> Iterator[str]:
+    if not rows:
         return
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
-    for number, row in enumerate(rows):
-        if number == most:
-            break
+    for row in rows[:most]:
         yield "| " + " | ".join(row) + " |"
     yield ""
-    if size > most:
-        yield f"{size - most:,} more rows are in `proposal.json`."
+    if len(rows) > most:
+        yield f"{len(rows) - most:,} more are in `proposal.json`."
         yield ""
 
 

@@ -134,13 +134,25 @@ def kept_open(
                 extra |= {str(block) for block in grant.blocks}
             if extra:
                 names = tuple(sorted({_name(ref) for ref in residents.named(grant.subjects)}))
-                why = f"{grant.policy} rule {grant.index + 1}"
+                why = _OR_FORM if _is_or_form(grant) else "wider than what was seen"
                 found.append(
                     Admitted(
                         grant.policy, direction, grant.index, names, tuple(sorted(extra)), _ports(grant), why
                     )
                 )
     return tuple(sorted(found, key=lambda admitted: admitted.key))
+
+
+_OR_FORM = (
+    "its namespaceSelector and podSelector are two elements: either one admits (OR). "
+    "Were they meant together, they belong in one element"
+)
+
+
+def _is_or_form(grant: Grant) -> bool:
+    """Namespaces in one element, pods in another: the classic way to open a door by accident."""
+    peers = [peer for peer in grant.rule.peers or () if peer.block is None]
+    return any(p.pods is None for p in peers) and any(p.namespaces is None for p in peers)
 
 
 def _opens_more(others: Judge, ours: Judge, subject: Endpoint, peer: Endpoint, direction: Direction) -> bool:

@@ -24,7 +24,7 @@ Progress = Callable[[int, int | None], None]
 
 def read_edges(
     *sources: str | Path | IO[bytes],
-    format: str = "auto",
+    format: str = "auto",  # noqa: A002
     since: datetime | None = None,
     until: datetime | None = None,
     jobs: int = 1,
@@ -57,7 +57,7 @@ def read_edges(
 
 def read_flows(
     *sources: str | Path | IO[bytes],
-    format: str = "auto",
+    format: str = "auto",  # noqa: A002
     since: datetime | None = None,
     until: datetime | None = None,
     jobs: int = 1,

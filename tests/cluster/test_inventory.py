@@ -40,10 +40,25 @@ SHOP = Inventory(
     workloads={
         w.ref: w
         for w in (
-            workload("Deployment/web", WEB, {**WEB, "pod-template-hash": "7848d6c4d5"}, selector=Selector.of({"app": "web"})),
-            workload("Deployment/web-canary", {**WEB, "track": "canary"}, selector=Selector.of({"app": "web", "track": "canary"})),
-            workload("Deployment/api", {"app": "api", "release": "r1"}, selector=Selector((Requirement("app", "In", ("api", "api2")),))),
-            workload("Deployment/odd", {"x": "1", "app": "odd"}, selector=Selector((Requirement("x", "Exists"),))),
+            workload(
+                "Deployment/web",
+                WEB,
+                {**WEB, "pod-template-hash": "7848d6c4d5"},
+                selector=Selector.of({"app": "web"}),
+            ),
+            workload(
+                "Deployment/web-canary",
+                {**WEB, "track": "canary"},
+                selector=Selector.of({"app": "web", "track": "canary"}),
+            ),
+            workload(
+                "Deployment/api",
+                {"app": "api", "release": "r1"},
+                selector=Selector((Requirement("app", "In", ("api", "api2")),)),
+            ),
+            workload(
+                "Deployment/odd", {"x": "1", "app": "odd"}, selector=Selector((Requirement("x", "Exists"),))
+            ),
             workload("Rollout/paid", {"app": "paid"}),
             workload("StatefulSet/db", {"app": "db", "release": "r1"}, selector=Selector.of({"app": "db"})),
             workload("StrimziPodSet/kafka", {"strimzi.io/name": "kafka"}),
@@ -52,6 +67,7 @@ SHOP = Inventory(
             workload("CronJob/nightly", {}),
             workload("Job/migrate", {}),
             workload("Deployment/" + "l" * 58, {"app": "long"}),
+            workload("Deployment/" + "m" * 50, {"app": "long"}),
             workload("Pod/etcd", {"component": "etcd"}),
         )
     },
@@ -61,7 +77,7 @@ SHOP = Inventory(
     ),
     nodes=(Node("ip-10-0-0-1.internal", ("192.168.0.1",)),),
     owners={ref("ReplicaSet/old"): ref("Deployment/web"), ref("Job/by-hand"): ref("CronJob/backup")},
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -69,29 +85,63 @@ SHOP = Inventory(
     [
         pytest.param("db-0", WEB, "Deployment/web", "StatefulSet/db", id="the pod itself comes first"),
         pytest.param("x", {}, "Deployment/web", "Deployment/web", id="what the log says"),
-        pytest.param("x", {}, "Deployment/gone", "Deployment/gone", id="what the log says, also of what is gone"),
+        pytest.param(
+            "x", {}, "Deployment/gone", "Deployment/gone", id="what the log says, also of what is gone"
+        ),
         pytest.param("x", {}, "ReplicaSet/old", "Deployment/web", id="a ReplicaSet in the files"),
         pytest.param("x", {}, "ReplicaSet/new-7848d6c4d5", "Deployment/new", id="a ReplicaSet that is gone"),
-        pytest.param("x", {"pod-template-hash": "abc"}, "ReplicaSet/new-abc", "Deployment/new", id="its hash in the labels"),
+        pytest.param(
+            "x",
+            {"pod-template-hash": "abc"},
+            "ReplicaSet/new-abc",
+            "Deployment/new",
+            id="its hash in the labels",
+        ),
         pytest.param("x", {}, "ReplicaSet/paid-7848d6c4d5", "Rollout/paid", id="a ReplicaSet of a Rollout"),
         pytest.param("x", {}, "ReplicaSet/plain", "ReplicaSet/plain", id="a ReplicaSet without hash"),
         pytest.param("x", {}, "Job/by-hand", "CronJob/backup", id="a Job in the files"),
         pytest.param("x", {}, "Job/backup-29384761", "CronJob/backup", id="a Job that is gone"),
-        pytest.param("x", {}, "Job/nightly-20260131", "CronJob/nightly", id="any digits where the CronJob is there"),
+        pytest.param(
+            "x", {}, "Job/nightly-20260131", "CronJob/nightly", id="any digits where the CronJob is there"
+        ),
         pytest.param("x", {}, "Job/import-20260131", "Job/import-20260131", id="else a date is a name"),
         pytest.param("x", WEB, "", "Deployment/web", id="the one that selects the labels"),
-        pytest.param("x", {**WEB, "istio": "on"}, "", "Deployment/web", id="labels added since do not matter to it"),
+        pytest.param(
+            "x", {**WEB, "istio": "on"}, "", "Deployment/web", id="labels added since do not matter to it"
+        ),
         pytest.param("x", {"app": "api2"}, "", "Deployment/api", id="In of several values"),
-        pytest.param("x", {**WEB, "track": "canary"}, "", "Deployment/web-canary", id="two select, one has them all"),
-        pytest.param("x", {"tier": "front", "track": "canary"}, "", "Deployment/web-canary", id="the CNI dropped app"),
+        pytest.param(
+            "x", {**WEB, "track": "canary"}, "", "Deployment/web-canary", id="two select, one has them all"
+        ),
+        pytest.param(
+            "x", {"tier": "front", "track": "canary"}, "", "Deployment/web-canary", id="the CNI dropped app"
+        ),
         pytest.param("x", {"tier": "front"}, "", "None", id="it dropped too much"),
         pytest.param("x", {"release": "r1"}, "", "None", id="two have it"),
         pytest.param("x", {"release": "r1", "new": "y"}, "", "None", id="a label nobody has"),
         pytest.param("x", {"x": "1"}, "", "Deployment/odd", id="a selector that no value leads to"),
-        pytest.param("x", {"job": "backup", "job-name": "backup-29384760"}, "", "CronJob/backup", id="an older generation"),
-        pytest.param("x", {"app": "paid", "rollouts-pod-template-hash": "9"}, "", "Rollout/paid", id="a hash never seen"),
+        pytest.param(
+            "x",
+            {"job": "backup", "job-name": "backup-29384760"},
+            "",
+            "CronJob/backup",
+            id="an older generation",
+        ),
+        pytest.param(
+            "x",
+            {"app": "paid", "rollouts-pod-template-hash": "9"},
+            "",
+            "Rollout/paid",
+            id="a hash never seen",
+        ),
         pytest.param("web-7848d6c4d5-x7k2p", {}, "", "Deployment/web", id="name: Deployment"),
-        pytest.param("web-7848d6c4d5-x7k2p", {"release": "r1"}, "", "Deployment/web", id="name, where labels do not tell"),
+        pytest.param(
+            "web-7848d6c4d5-x7k2p",
+            {"release": "r1"},
+            "",
+            "Deployment/web",
+            id="name, where labels do not tell",
+        ),
         pytest.param("paid-7848d6c4d5-x7k2p", {}, "", "Rollout/paid", id="name: Rollout"),
         pytest.param("gone-7848d6c4d5-x7k2p", {}, "", "None", id="name: of what is not there"),
         pytest.param("old-x7k2p", {}, "", "Deployment/web", id="name: a known ReplicaSet"),
@@ -107,11 +157,15 @@ SHOP = Inventory(
         pytest.param("migrate-x7k2p", {}, "", "Job/migrate", id="name: Job"),
         pytest.param("migrate-0-x7k2p", {}, "", "Job/migrate", id="name: indexed Job"),
         pytest.param("l" * 58 + "x7k2p", {}, "", "Deployment/" + "l" * 58, id="name: cut at 63"),
+        pytest.param(
+            "m" * 50 + "-7848d6cx7k2p", {}, "", "Deployment/" + "m" * 50, id="name: cut within the hash"
+        ),
+        pytest.param("m" * 50 + "-1848d6cx7k2p", {}, "", "None", id="name: cut, and no hash"),
         pytest.param("etcd-ip-10-0-0-1.internal", {}, "", "Pod/etcd", id="name: static pod"),
         pytest.param("etcd-elsewhere", {}, "", "None", id="name: static pod of no known node"),
         pytest.param("", {}, "", "None", id="nothing known"),
     ],
-)  # fmt: skip
+)
 def test_workload_of(pod: str, labels: dict[str, str], told: str, expected: str) -> None:
     kind, _, name = told.partition("/")
     found = workload_of(SHOP, "shop", pod, labels_of(labels), kind, name)
@@ -134,7 +188,7 @@ def test_workload_of(pod: str, labels: dict[str, str], told: str, expected: str)
         ("db-00", "Pod", "db-00"),
         ("tiefighter", "Pod", "tiefighter"),
         ("agent-x7k2p", "Pod", "agent-x7k2p"),
-        ("n" * 47 + "-7848d6c4d5" + "x7k2p", "Deployment", "n" * 47),
+        ("n" * 47 + "-7848d6c4d5" + "x7k2p", "Pod", "n" * 47 + "-7848d6c4d5x7k2p"),
         ("", "Pod", ""),
         ("-0", "Pod", "-0"),
     ],
@@ -168,9 +222,13 @@ def test_cron_job_of() -> None:
 def test_twenty_thousand_pods_that_are_gone_are_attributed_in_seconds() -> None:
     count = 2_000
     workloads = [
-        Workload(WorkloadRef("big", "Deployment", f"w{n}"), (labels_of({"app": f"w{n}", "all": "x"}),), Selector.of({"app": f"w{n}"}))
+        Workload(
+            WorkloadRef("big", "Deployment", f"w{n}"),
+            (labels_of({"app": f"w{n}", "all": "x"}),),
+            Selector.of({"app": f"w{n}"}),
+        )
         for n in range(count)
-    ]  # fmt: skip
+    ]
     inventory = Inventory(workloads={w.ref: w for w in workloads})
     began = time.perf_counter()
     for n in range(20_000):
@@ -196,10 +254,24 @@ HTTP = Service(
     [
         pytest.param([], [Port("http", "TCP", 8080)], {8080}, id="declared on the pods"),
         pytest.param([("shop", "web", "http", "TCP", 8081)], [], {8081}, id="told by the EndpointSlice"),
-        pytest.param([("shop", "web", "http", "TCP", 8081)], [Port("http", "TCP", 8080)], {8080, 8081}, id="both, during a rollout"),
-        pytest.param([("shop", "web", "http", "UDP", 1), ("shop", "web", "admin", "TCP", 2), ("dev", "web", "http", "TCP", 3)], [Port("http", "UDP", 4)], set(), id="another protocol, port or namespace"),
+        pytest.param(
+            [("shop", "web", "http", "TCP", 8081)],
+            [Port("http", "TCP", 8080)],
+            {8080, 8081},
+            id="both, during a rollout",
+        ),
+        pytest.param(
+            [
+                ("shop", "web", "http", "UDP", 1),
+                ("shop", "web", "admin", "TCP", 2),
+                ("dev", "web", "http", "TCP", 3),
+            ],
+            [Port("http", "UDP", 4)],
+            set(),
+            id="another protocol, port or namespace",
+        ),
     ],
-)  # fmt: skip
+)
 def test_target_ports_of_a_named_port(
     backends: list[tuple[str, str, str, str, int]], ports: list[Port], expected: set[int]
 ) -> None:
@@ -208,8 +280,11 @@ def test_target_ports_of_a_named_port(
     inventory = Inventory(
         workloads={web.ref: web, api.ref: api},
         services=(HTTP,),
-        backends=tuple(Backends(ns, service, (), ((name, protocol, number),)) for ns, service, name, protocol, number in backends),
-    )  # fmt: skip
+        backends=tuple(
+            Backends(ns, service, (), ((name, protocol, number),))
+            for ns, service, name, protocol, number in backends
+        ),
+    )
     assert inventory.target_ports(HTTP, HTTP.ports[0]) == expected
     assert inventory.target_ports(HTTP, HTTP.ports[1]) == {9000}
     assert [w.ref for w in inventory.workloads_behind(HTTP)] == [web.ref]
@@ -240,4 +315,5 @@ def test_namespaces_have_their_name_as_a_label() -> None:
         "shop": (("kubernetes.io/metadata.name", "shop"), ("team", "a")),
         "unlisted": (("kubernetes.io/metadata.name", "unlisted"),),
     }
-    assert Inventory.unknown().unknown_because and not Inventory.unknown().workloads
+    assert Inventory.unknown().unknown_because
+    assert not Inventory.unknown().workloads

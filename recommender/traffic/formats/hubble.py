@@ -6,13 +6,11 @@ read before only in time and source port. Those are counted and nothing more.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Final
 
-from msgspec import Raw
-
 from recommender.traffic.edges import Edge, Edges
-from recommender.traffic.formats.hubble_flow import Telling, Told
+from recommender.traffic.formats.hubble_flow import FLOW, REPLY, Telling
 from recommender.traffic.formats.hubble_forms import (
     UNREADABLE,
     Record,
@@ -31,9 +29,14 @@ from recommender.traffic.tally import BLANK, CONTINUED, MAX_LINE, Tally
 
 TRUNCATED: Final = "truncated last line"
 _MOST_LINES: Final = 100_000
+_MOST_KNOWN: Final = 100_000
 _NOT_JSON: Final = "not JSON"
 _AGENT_LOG: Final = "agent log"
 _BOM: Final = b"\xef\xbb\xbf"
+
+
+_Likeness = tuple[str, str, int, bool | None, bool, str, str]
+"""Addresses and service port of a packet, is it a reply, is it TCP, direction, node."""
 
 
 class _Held:
@@ -63,21 +66,33 @@ class _Held:
 
 
 class _Known:
-    """A flow read in full, so that the next one that differs in time and source port only is counted."""
+    """A flow that was read in full. One that differs from it in time and source port alone is counted only."""
 
     __slots__ = (
-        "count", "destination", "destination_names", "edge", "end", "first", "last", "node", "reply", "source",
-        "source_names", "start", "verdict",
-    )  # fmt: skip
+        "count",
+        "destination",
+        "destination_names",
+        "edge",
+        "end",
+        "first",
+        "last",
+        "ports",
+        "reply",
+        "source",
+        "source_names",
+        "start",
+    )
 
-    def __init__(self, flow: Flow, told: Told, edge: Edge, start: datetime, end: datetime) -> None:
-        self.source, self.destination = Raw(bytes(flow.source)), Raw(bytes(flow.destination))
-        self.source_names = Raw(bytes(flow.source_names))
-        self.destination_names = Raw(bytes(flow.destination_names))
-        self.verdict, self.node, self.reply, self.edge = flow.verdict, flow.node_name, told.reply, edge
-        self.start, self.end = start, end
+    def __init__(self, flow: Flow, edge: Edge, when: datetime, since: datetime, until: datetime) -> None:
+        hour = when.replace(minute=0, second=0, microsecond=0)
+        self.start = max(hour, since)
+        self.end = min(hour + timedelta(hours=1), until) if hour.year < MAXYEAR else hour
+        self.source, self.destination = flow.source.copy(), flow.destination.copy()
+        self.source_names, self.destination_names = flow.source_names.copy(), flow.destination_names.copy()
+        self.reply = bool(flow.is_reply)
+        self.edge, self.ports = edge, edge.ports
         self.count = 0
-        self.first, self.last = end, start
+        self.first = self.last = when
 
 
 class Reader:
@@ -98,7 +113,7 @@ class Reader:
     ) -> None:
         self._telling = Telling(edges, since, until)
         self._shortcut = shortcut and not edges.by_port
-        self._known: dict[tuple[str, str, int, bool | None, bool, str, str], _Known] = {}
+        self._known: dict[_Likeness, _Known] = {}
         self._held: _Held | None = None
         self._partial: bytes | None = None
         self._tally = Tally("")
@@ -110,24 +125,124 @@ class Reader:
     def lines(self, lines: list[bytes]) -> None:
         """Read whole lines, without their line ends."""
         tally = self._tally
-        for line in lines:
-            tally.number += 1
-            if self._held is not None and self._resume(line):
-                continue
+        for number, line in enumerate(lines, tally.number + 1):
+            if self._held is not None:
+                tally.number = number
+                if self._resume(line):
+                    continue
             try:
                 response = decode(line)
             except UNREADABLE:
+                response = None
+            flow = None if response is None else response.flow
+            if response is None or flow is None:
+                tally.number = number
                 self._odd(line)
-                continue
-            flow = response.flow
-            if flow is None:
-                self._odd(line)
-                continue
-            node = flow.node_name or response.node_name
-            self._record(Record("flow", flow, node, response.time), line, tally.number)
+            elif not self._counted(flow):
+                record = Record("flow", flow, flow.node_name or response.node_name, response.time)
+                self._record(record, line, number)
+        tally.number = number
+
+    def _counted(self, flow: Flow) -> bool:
+        """Count a flow that is like one read before; False if it is not, or could tell more."""
+        layer, addresses = flow.l4, flow.IP
+        if layer is None or addresses is None:
+            return False
+        transport = layer.TCP or layer.UDP
+        if transport is None:
+            return False
+        if flow.is_reply:
+            port, src_port = transport.source_port, transport.destination_port
+        else:
+            port, src_port = transport.destination_port, transport.source_port
+        known = self._known.get(
+            (
+                addresses.source,
+                addresses.destination,
+                port,
+                flow.is_reply,
+                layer.TCP is None,
+                flow.traffic_direction,
+                flow.node_name,
+            )
+        )
+        if (
+            known is None
+            or known.source != flow.source
+            or known.destination != flow.destination
+            or flow.verdict != "FORWARDED"
+            or flow.Type != "L3_L4"
+            or known.source_names != flow.source_names
+            or known.destination_names != flow.destination_names
+            or not src_port
+        ):
+            return False
+        try:
+            when = datetime.fromisoformat(flow.time)
+            if not known.start <= when < known.end:
+                return False
+        except (ValueError, TypeError):
+            return False
+        known.count += 1
+        if when > known.last:
+            known.last = when
+        elif when < known.first:
+            known.first = when
+        ports = known.ports
+        ports.recent.append(src_port)
+        if len(ports.recent) >= ports.limit:
+            ports.settle()
+        return True
+
+    def _remember(self, flow: Flow, edge: Edge, when: datetime) -> None:
+        """Let flows like this one be counted only, if they cannot tell more of the edge."""
+        layer, addresses = flow.l4, flow.IP
+        if (
+            not self._shortcut
+            or not edge.answered
+            or flow.is_reply is None
+            or flow.verdict != "FORWARDED"
+            or flow.Type != "L3_L4"
+            or not flow.node_name
+            or not flow.traffic_direction
+            or addresses is None
+            or layer is None
+            or (transport := layer.TCP or layer.UDP) is None
+        ):
+            return
+        likeness = (
+            addresses.source,
+            addresses.destination,
+            transport.source_port if flow.is_reply else transport.destination_port,
+            flow.is_reply,
+            layer.TCP is None,
+            flow.traffic_direction,
+            flow.node_name,
+        )
+        if (old := self._known.get(likeness)) is not None:
+            self._fold(likeness, old)
+        elif len(self._known) >= _MOST_KNOWN:
+            self._forget()
+        self._known[likeness] = _Known(flow, edge, when, self._telling.since, self._telling.until)
+
+    def _fold(self, likeness: _Likeness, known: _Known) -> None:
+        """Add what was counted to the edge and to the account."""
+        if known.count:
+            known.edge.flows += known.count
+            known.edge.seen(known.first, known.last)
+            self._tally.seen(known.first, known.last)
+            self._tally.counts[REPLY if known.reply else FLOW] += known.count
+            self._tally.nodes[likeness[-1]] += known.count
+            known.count = 0
+
+    def _forget(self) -> None:
+        for likeness, known in self._known.items():
+            self._fold(likeness, known)
+        self._known.clear()
 
     def end(self, last: bool = True) -> bool:
         """The file has ended, or (``last=False``) the range of it. Says whether something was left open."""
+        self._forget()
         held, self._held = self._held, None
         partial, self._partial = self._partial, None
         counts = self._tally.counts
@@ -159,6 +274,8 @@ class Reader:
             tally.reject(number, _NOT_JSON, line)
         else:
             tally.counts[told.kind] += 1
+            if told.edge is not None:
+                self._remember(record.flow, told.edge, told.when)
 
     def _odd(self, line: bytes) -> None:
         """A line that is no flow in the exporter's own form."""
@@ -232,7 +349,7 @@ class Reader:
             if held.add(tally.number, text):
                 self._held = None
                 tally.counts[CONTINUED] += len(held.lines) - 1
-                self._broken(b"\n".join(held.lines), held.lines[0], held.numbers[0])
+                self._value(b"\n".join(held.lines), held.lines[0], held.numbers[0])
             return True
         self._held = None
         for number, kept in zip(held.numbers, held.lines, strict=True):

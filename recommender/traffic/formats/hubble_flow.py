@@ -48,11 +48,11 @@ _CACHED: Final = 1 << 16
 
 
 class Told(NamedTuple):
-    """What a flow was counted as, the edge it told of, and what a second flow like it needs."""
+    """What a flow was counted as, when it was, and the edge it told of."""
 
     kind: str
+    when: datetime
     edge: Edge | None = None
-    reply: bool = False
 
 
 def time_of(value: str) -> datetime | None:
@@ -92,20 +92,20 @@ class Telling:
             raise Unusable("time not understood" if flow.time or outer_time else "no time")
         tally.seen(when, when)
         if not self.since <= when < self.until:
-            return Told(OUTSIDE)
+            return Told(OUTSIDE, when)
         event = flow.event_type.type if flow.event_type is not None else 0
         is_l7 = flow.Type == "L7" or (not flow.Type and (event == _L7_EVENT or bool(flow.l7)))
         denied = flow.verdict == "DROPPED" and not is_l7 and _by_policy(flow, event)
         if (aside := _set_aside(flow, event, is_l7, denied)) is not None:
-            return Told(aside)
+            return Told(aside, when)
         protocol, layer = _layer(flow.l4)
         ips = _addresses(flow)
         if isinstance(layer, Message) and layer.type in _ICMP_ERRORS[protocol]:
-            return Told("ICMP error")
+            return Told("ICMP error", when)
         if to_many(ips[0]) or to_many(ips[1]):
-            return Told("multicast or broadcast")
+            return Told("multicast or broadcast", when)
         if protocol == "ICMPv6" and isinstance(layer, Message) and layer.type in _NEIGHBOUR_DISCOVERY:
-            return Told("neighbour discovery")
+            return Told("neighbour discovery", when)
         l7 = decode_any(flow.l7) if is_l7 and flow.l7 else {}
         l7 = l7 if isinstance(l7, dict) else {}
         verdict_event = event == _VERDICT_EVENT or (not event and flow.verdict == "AUDIT")
@@ -125,8 +125,8 @@ class Telling:
         self._names(flow, numbers, ips)
         if is_l7:
             self._say(edge, l7, source)
-            return Told(L7, edge, reply)
-        return Told(REPLY if reply else FLOW, edge, reply)
+            return Told(L7, when, edge)
+        return Told(REPLY if reply else FLOW, when, edge)
 
     def _end(self, raw: Raw, ip: str, node: str) -> int:
         """The number of the end; see ``Edges.end``."""

@@ -137,7 +137,6 @@ _VERDICTS: Final = (
 _TYPES: Final = ("UNKNOWN_TYPE", "L3_L4", "L7", "SOCK")
 _DIRECTIONS: Final = ("TRAFFIC_DIRECTION_UNKNOWN", "INGRESS", "EGRESS")
 _TRACE_REASONS: Final = ("TRACE_REASON_UNKNOWN", "NEW", "ESTABLISHED", "REPLY", "RELATED")
-_PROTOCOLS: Final = ("TCP", "UDP", "SCTP", "ICMPv4", "ICMPv6", "VRRP", "IGMP")
 
 
 def pick(of: Mapping[str, Json], *names: str) -> Json:
@@ -210,20 +209,28 @@ def _flags(value: Json) -> Flags | None:
 def _layer4(value: Json) -> Layer4 | None:
     if not isinstance(value, Mapping):
         return None
-    upper = {str(name).upper(): inner for name, inner in value.items() if inner is not None}
-    for name in _PROTOCOLS:
-        inner = upper.get(name.upper())
-        if inner is None:
-            continue
-        of = inner if isinstance(inner, Mapping) else {}
-        if name in ("TCP", "UDP", "SCTP"):
-            destination = _port(pick(of, "destination_port", "destinationPort"))
-            source = _port(pick(of, "source_port", "sourcePort"))
-            return Layer4(**{name: Transport(destination, source, _flags(of.get("flags")))})
-        if name in ("ICMPv4", "ICMPv6"):
-            return Layer4(**{name: Message(number(of.get("type")) or 0)})
-        return Layer4(**{name: Raw(b"{}")})
-    return None
+    inside = {str(name).upper(): inner for name, inner in value.items() if inner is not None}
+    return Layer4(
+        TCP=_transport(inside.get("TCP")),
+        UDP=_transport(inside.get("UDP")),
+        SCTP=_transport(inside.get("SCTP")),
+        ICMPv4=_message(inside.get("ICMPV4")),
+        ICMPv6=_message(inside.get("ICMPV6")),
+        VRRP=_raw(inside.get("VRRP")),
+        IGMP=_raw(inside.get("IGMP")),
+    )
+
+
+def _transport(value: Json) -> Transport | None:
+    if not isinstance(value, Mapping):
+        return None
+    destination = _port(pick(value, "destination_port", "destinationPort"))
+    source = _port(pick(value, "source_port", "sourcePort"))
+    return Transport(destination, source, _flags(value.get("flags")))
+
+
+def _message(value: Json) -> Message | None:
+    return Message(number(value.get("type")) or 0) if isinstance(value, Mapping) else None
 
 
 def _event(value: Json) -> Event | None:

@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -27,7 +28,7 @@ BLOCK: Final = 256 << 10
 STDIN: Final = "-"
 
 _OPENERS: Final[dict[bytes, Callable[[Any], Any]]] = {
-    b"\x1f\x8b": lambda raw: igzip.IGzipFile(fileobj=raw, mode="rb"),
+    b"\x1f\x8b": lambda raw: igzip.open(raw, "rb"),
     b"\x28\xb5\x2f\xfd": lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
@@ -267,7 +268,7 @@ def ranges(path: str, parts: int) -> list[tuple[int, int]]:
             file.readline(MAX_LINE)
             cuts.append(min(file.tell(), size))
     cuts = sorted({*cuts, size})
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(pairwise(cuts))
 
 
 def is_plain(path: str) -> bool:
