@@ -55,7 +55,7 @@ def _owner(kind: str, version: str, namespace: str, name: str) -> list[dict[str,
 
 def _spec(app: App) -> dict[str, Any]:
     container: dict[str, Any] = {
-        "image": f"registry.shop.example/{app.name}:stable",
+        "image": f"registry.shop.example/{app.image or app.name}:stable",
         "imagePullPolicy": "IfNotPresent",
         "name": app.name.removeprefix("ingress-nginx-"),
     }

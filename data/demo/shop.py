@@ -57,6 +57,7 @@ class App:
     metrics: int = 0
     schedule: str = ""
     moves: bool = False  # upgraded at ROLLOUT
+    image: str = ""  # named as the app, unless several run the same
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _worker(tenant: str) -> App:
         "app.kubernetes.io/part-of": "shop",
         "shop.example/tenant": tenant,
     }
-    return App("shop", f"worker-{tenant}", labels, moves=True)
+    return App("shop", f"worker-{tenant}", labels, moves=True, image="worker")
 
 
 def _job(name: str, team: str, schedule: str) -> App:

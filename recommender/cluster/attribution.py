@@ -61,7 +61,8 @@ def workload_of(
     Asked in this order: the pod in the inventory; the workload the log names (``kind`` and
     ``name``, empty where it does not), which need not be in the inventory; the one workload
     of the namespace whose selector or label sets fit ``labels``, of which a CNI may have
-    dropped some; the one workload whose controller would give the pod that name.
+    dropped some; the workload that is there and whose controller would give the pod that
+    name, which also decides where the dropped labels may have been another workload's.
     """
     return inventory.attribution.of(namespace, pod, labels, kind, name)
 
@@ -128,7 +129,7 @@ class Attribution:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._answers: dict[tuple[str, str, Labels, str, str], WorkloadRef | None] = {}
-        self._by_labels: dict[tuple[str, Labels], WorkloadRef | None] = {}
+        self._by_labels: dict[tuple[str, Labels], tuple[WorkloadRef | None, bool]] = {}
         self._selecting: dict[tuple[str, str, str], list[Workload]] = defaultdict(list)
         self._wearing: dict[tuple[str, str, str], dict[WorkloadRef, list[frozenset[tuple[str, str]]]]]
         self._wearing = defaultdict(lambda: defaultdict(list))
@@ -156,10 +157,12 @@ class Attribution:
             return known.workload
         question = (namespace, pod, labels, kind, name)
         if question not in self._answers:
+            fitting, sure = self._worn(namespace, labels)
             self._answers[question] = (
                 self._told(namespace, labels, kind, name)
-                or self._worn(namespace, labels)
+                or (fitting if sure else None)
                 or self._made(namespace, pod)
+                or fitting
             )
         return self._answers[question]
 
@@ -189,14 +192,14 @@ class Attribution:
             return WorkloadRef(namespace, "CronJob", cron_job) if cron_job else told
         return told
 
-    def _worn(self, namespace: str, labels: Labels) -> WorkloadRef | None:
-        """The one workload that selects these labels, else the one that has them all in one set."""
+    def _worn(self, namespace: str, labels: Labels) -> tuple[WorkloadRef | None, bool]:
+        """The one workload these labels fit, and whether no other comes close."""
         question = (namespace, labels)
         if question not in self._by_labels:
             self._by_labels[question] = self._fitting(namespace, labels)
         return self._by_labels[question]
 
-    def _fitting(self, namespace: str, labels: Labels) -> WorkloadRef | None:
+    def _fitting(self, namespace: str, labels: Labels) -> tuple[WorkloadRef | None, bool]:
         worn = dict(labels)
         selecting = {
             workload.ref
@@ -204,15 +207,15 @@ class Attribution:
             for workload in self._selecting.get((namespace, key, value), ())
             if workload.selector is not None and workload.selector.matches(worn)
         }
-        if len(selecting) == 1:
-            return next(iter(selecting))
+        # The CNI may have dropped labels: who has all of these, and perhaps more?
         steady = frozenset((key, value) for key, value in labels if key not in GENERATION_LABELS)
         candidates = [self._wearing.get((namespace, key, value), {}) for key, value in steady]
         fewest = min(candidates, key=len, default={})
         wearing = {ref for ref, sets in fewest.items() if any(steady <= one for one in sets)}
-        if selecting and wearing & selecting:
-            wearing &= selecting
-        return next(iter(wearing)) if len(wearing) == 1 else None
+        likely = selecting
+        if len(selecting) != 1:
+            likely = selecting & wearing or wearing
+        return (next(iter(likely)), wearing <= likely) if len(likely) == 1 else (None, False)
 
     def _made(self, namespace: str, pod: str) -> WorkloadRef | None:
         """The workload that is there and whose controller would make this name."""

@@ -90,18 +90,21 @@ def files_in(paths: list[Path]) -> Iterator[Path]:
     """The files meant: a file itself, of a folder every YAML and JSON file below it, in order.
 
     Raises:
-        InputError: a path does not exist, or a folder has no such file.
+        InputError: a path does not exist or cannot be looked at, or a folder has no such file.
     """
     for path in paths:
-        if not path.is_dir():
-            if not path.exists():
-                raise InputError(f"{_shown(path)}: no such file or folder; make one with: {COMMAND}")
-            yield path
-            continue
-        names = sorted(p for p in path.rglob("*") if _wanted(p) and p.is_file())
-        if not names:
+        try:
+            files = (
+                sorted(p for p in path.rglob("*") if _wanted(p) and p.is_file()) if path.is_dir() else [path]
+            )
+            there = path.exists()
+        except OSError as error:
+            raise InputError(f"{_shown(path)}: cannot be read: {printable(str(error))}") from None
+        if not there:
+            raise InputError(f"{_shown(path)}: no such file or folder; make one with: {COMMAND}")
+        if not files:
             raise InputError(f"{_shown(path)}: no *.yaml, *.yml or *.json in it; make one with: {COMMAND}")
-        yield from names
+        yield from files
 
 
 def _wanted(path: Path) -> bool:

@@ -22,8 +22,9 @@ from recommender.policy.selector import Labels, Requirement, Selector
 
 _MOST_REQUIREMENTS: Final = 3
 _MOST_LABELS: Final = 12
+_FAMILY_SEEN: Final = 3
 _FAMILY_SHARE: Final = 0.7
-"""How much of a family must have been seen before the whole of it is admitted."""
+"""How many of a family must have been seen, and how much of it, before the whole of it is admitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,24 +182,23 @@ class _Space:
         return min(self.exact(group, mine), key=self._order, default=None)
 
     def cover(self, wanted: frozenset[Group], use_families: bool) -> Cover:
-        plain = self._greedy(wanted)
-        if not use_families:
-            return plain
-        grown = set(wanted)
-        for family in self.families:
+        shared: dict[frozenset[Group], Selector] = {}
+        for family in self.families if use_families else ():
             seen = family & wanted
-            if len(seen) >= 3 and len(seen) >= _FAMILY_SHARE * len(family):
-                grown |= family
-        if grown == wanted:
-            return plain
-        wide = self._greedy(frozenset(grown))
-        if wide.unnameable or self._total(wide) >= self._total(plain):
-            return plain
-        added = tuple(sorted(grown - wanted, key=lambda group: group.key))
-        return Cover(wide.selectors, added, plain.unnameable)
+            selector = self._shared(family)
+            if selector and len(seen) >= max(_FAMILY_SEEN, _FAMILY_SHARE * len(family)):
+                shared[family] = selector
+        whole = frozenset().union(*shared)
+        rest = self._greedy(wanted - whole)
+        added = tuple(sorted(whole - wanted, key=lambda group: group.key))
+        return Cover(tuple(sorted({*rest.selectors, *shared.values()})), added, rest.unnameable)
 
-    def _total(self, cover: Cover) -> float:
-        return sum(1 + self.cost(selector) for selector in cover.selectors)
+    def _shared(self, family: frozenset[Group]) -> Selector | None:
+        """The labels by which a whole family and nobody else is selected, if there are such."""
+        target = sum(1 << self.number[group] for group in family)
+        common = set.intersection(*(set(group.labels) for group in family))
+        found = self._conjunctions(tuple(sorted(common)), target)
+        return min((s for s in found if self.may_match(s) == target), key=self._order, default=None)
 
     def _order(self, selector: Selector) -> tuple[float, Selector]:
         return (self.cost(selector), selector)
@@ -236,23 +236,30 @@ class _Space:
         return Cover(tuple(sorted(chosen)), (), tuple(unnameable))
 
     def exact(self, group: Group, target: int) -> list[Selector]:
-        """The shortest conjunctions of the group's lasting labels that match nothing outside ``target``."""
-        pairs = sorted(group.labels, key=lambda pair: (self._weight(pair[0]), pair))[:_MOST_LABELS]
+        """The shortest selectors for a group that match nothing outside ``target``."""
+        return self._conjunctions(group.labels, target) or list(self._without(group, target))
+
+    def _ranked(self, labels: Labels) -> list[tuple[str, str]]:
+        return sorted(labels, key=lambda pair: (self._weight(pair[0]), pair))[:_MOST_LABELS]
+
+    def _conjunctions(self, labels: Labels, target: int) -> list[Selector]:
+        """The shortest conjunctions of these labels that match nothing outside ``target``."""
+        pairs = self._ranked(labels)
         found: list[frozenset[tuple[str, str]]] = []
         for size in range(1, _MOST_REQUIREMENTS + 1):
             for chosen in combinations(pairs, size):
-                labels = frozenset(chosen)
-                if any(shorter <= labels for shorter in found):
+                if any(shorter <= set(chosen) for shorter in found):
                     continue
                 matching = -1
                 for pair in chosen:
                     matching &= self.bits[pair]
                 if not matching & ~target:
-                    found.append(labels)
-        return [Selector.of(labels) for labels in found] or list(self._without(group, target, pairs))
+                    found.append(frozenset(chosen))
+        return [Selector.of(chosen) for chosen in found]
 
-    def _without(self, group: Group, target: int, pairs: list[tuple[str, str]]) -> Iterator[Selector]:
-        """As :meth:`exact`, with the absence of labels that only others have: the last resort."""
+    def _without(self, group: Group, target: int) -> Iterator[Selector]:
+        """Selectors that need the absence of labels which only others have: the last resort."""
+        pairs = self._ranked(group.labels)
         if not pairs:
             return
         everything = Selector.of(pairs)

@@ -2,8 +2,8 @@
 
 Twelve tenants of one worker are a family; the frontend and the cart of one shop are not,
 however many labels they share. So a cluster counts as a family only if its members also
-run the same program: the same images, or where those are not known the same labels among
-``IDENTITY_KEYS``.
+say that they are the same program: the same labels among ``IDENTITY_KEYS``, apart from the
+values of other labels in them (``worker-acme`` of ``tenant: acme``), and the same images.
 """
 
 from __future__ import annotations
@@ -51,10 +51,23 @@ def families(label_sets: Sequence[Labels], images: Sequence[tuple[str, ...]]) ->
     clustering = AgglomerativeClustering(
         n_clusters=None, metric="precomputed", linkage="average", distance_threshold=_FARTHEST
     )
-    alike: dict[tuple[int, object], set[int]] = {}
+    alike: dict[tuple[object, ...], set[int]] = {}
     for position, cluster in enumerate(clustering.fit_predict(distance)):
-        identity = tuple(pair for pair in label_sets[position] if pair[0] in IDENTITY_KEYS)
-        if program := images[position] or identity:
-            alike.setdefault((int(cluster), program), set()).add(position)
+        if program := _program(label_sets[position]):
+            alike.setdefault((int(cluster), program, images[position]), set()).add(position)
     found = (frozenset(members) for members in alike.values() if len(members) >= LEAST_MEMBERS)
     return tuple(sorted(found, key=sorted))
+
+
+def _program(labels: Labels) -> Labels:
+    """What a workload says it is, without whose it is."""
+    whose = sorted(
+        (value for key, value in labels if key not in IDENTITY_KEYS and value), key=len, reverse=True
+    )
+    program = []
+    for key, value in labels:
+        if key in IDENTITY_KEYS:
+            for part in whose:
+                value = value.replace(part, "*")
+            program.append((key, value))
+    return tuple(program)

@@ -134,6 +134,20 @@ SHOP = Inventory(
             "Rollout/paid",
             id="a hash never seen",
         ),
+        pytest.param(
+            "web-canary-7848d6c4d5-x7k2p",
+            {"app": "web"},
+            "",
+            "Deployment/web-canary",
+            id="the name decides where the CNI may have dropped the label that tells",
+        ),
+        pytest.param(
+            "api-7848d6c4d5-x7k2p",
+            {"app": "odd"},
+            "",
+            "Deployment/odd",
+            id="labels that fit one alone stand above the name",
+        ),
         pytest.param("web-7848d6c4d5-x7k2p", {}, "", "Deployment/web", id="name: Deployment"),
         pytest.param(
             "web-7848d6c4d5-x7k2p",

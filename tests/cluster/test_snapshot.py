@@ -792,8 +792,9 @@ def test_nothing_to_read_says_what_to_run(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             read_manifests(paths)
         assert "kubectl get ns,nodes,pods" in str(caught.value)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_manifests([tmp_path / "broken.gz"])
+    for path in (tmp_path / "broken.gz", tmp_path / ("x" * 5000)):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_manifests([path])
 
 
 def test_a_cluster_with_nothing_in_it_is_an_answer(tmp_path: Path) -> None:
