@@ -41,9 +41,7 @@ class ManifestError(InputError):
 
     def __init__(self, reason: str, *, file: str = "", line: int | None = None, field: str = "") -> None:
         self.reason, self.file, self.line, self.field = reason, file, line, field
-        place = ", ".join(
-            part for part in (file, f"line {line}" if line is not None else "", field) if part
-        )
+        place = ", ".join(part for part in (file, f"line {line}" if line is not None else "", field) if part)
         super().__init__(f"{place}: {reason}" if place else reason)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from recommender.cluster import yaml_events
-from recommender.cluster.yaml_events import FieldPath, line_of
 from recommender.errors import FormatError, InputError, ManifestError
+from recommender.policy import documents as yaml_documents
+from recommender.policy.documents import FieldPath, line_of
 from recommender.text import printable
 
 MAX_BYTES: Final = 4 << 30
@@ -129,18 +130,25 @@ def load(path: Path) -> File:
     try:
         with path.open("rb") as raw:
             head = raw.peek(2)[:2]
-            stream: Any = gzip.GzipFile(fileobj=raw) if head == b"\x1f\x8b" else raw
-            data: bytes = stream.read(MAX_BYTES + 1)
-    except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+            data = _unpacked(gzip.GzipFile(fileobj=raw)) if head == b"\x1f\x8b" else raw.read()
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: cannot be read: {printable(str(error))}") from None
     if len(data) > MAX_BYTES:
-        raise InputError(f"{name}: holds more than {MAX_BYTES >> 30} GiB")
+        raise InputError(f"{name}: unpacks to more than {MAX_BYTES >> 30} GiB")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
             data = data.decode("utf-16").encode()
         except UnicodeDecodeError:
             raise ManifestError("is not UTF-16, as it begins to be", file=name) from None
     return File(name, data.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _unpacked(stream: gzip.GzipFile) -> bytes:
+    """All of a stream, or a little more than ``MAX_BYTES`` of it."""
+    data = bytearray()
+    while len(data) <= MAX_BYTES and (chunk := stream.read(1 << 24)):
+        data += chunk
+    return bytes(data)
 
 
 class _Top(msgspec.Struct):
@@ -171,7 +179,7 @@ def documents(file: File) -> Iterator[Document]:
             _refuse_flows(file, text)
             yield Document(file, 0, (), msgspec.Raw(text))
             return
-    for index, value in enumerate(yaml_events.documents(file.data, file.name)):
+    for index, value in enumerate(yaml_documents.documents(file.data, file.name)):
         if value is not None:
             yield Document(file, index, (), value)
 

@@ -15,8 +15,8 @@ from typing import Final
 from recommender.cluster import shapes
 from recommender.cluster.documents import Document, field_name
 from recommender.cluster.inventory import Backends, Namespace, Node, Port, Service, ServicePort
-from recommender.cluster.yaml_events import FieldPath
 from recommender.errors import ManifestError
+from recommender.policy.documents import FieldPath
 from recommender.policy.model import Policy, address, network
 from recommender.policy.selector import Labels, Requirement, Selector, labels_of
 from recommender.text import printable

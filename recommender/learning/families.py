@@ -39,10 +39,15 @@ def families(label_sets: Sequence[Labels], images: Sequence[tuple[str, ...]]) ->
     """
     if not LEAST_MEMBERS <= len(label_sets) <= _MOST:
         return ()
-    columns = {pair: n for n, pair in enumerate(sorted({pair for labels in label_sets for pair in labels}))}
-    has = np.zeros((len(label_sets), max(1, len(columns))), dtype=np.float64)
-    for row, labels in enumerate(label_sets):
-        has[row, [columns[pair] for pair in labels]] = 1
+    programs = [_program(labels) for labels in label_sets]
+    described = [
+        {*program, *((k, v) for k, v in labels if k not in IDENTITY_KEYS)}
+        for program, labels in zip(programs, label_sets, strict=True)
+    ]
+    columns = {pair: n for n, pair in enumerate(sorted(set().union(*described)))}
+    has = np.zeros((len(described), max(1, len(columns))), dtype=np.float64)
+    for row, pairs in enumerate(described):
+        has[row, [columns[pair] for pair in pairs]] = 1
     shared = has @ has.T
     size = has.sum(axis=1)
     union = size[:, None] + size[None, :] - shared
@@ -53,21 +58,17 @@ def families(label_sets: Sequence[Labels], images: Sequence[tuple[str, ...]]) ->
     )
     alike: dict[tuple[object, ...], set[int]] = {}
     for position, cluster in enumerate(clustering.fit_predict(distance)):
-        if program := _program(label_sets[position]):
-            alike.setdefault((int(cluster), program, images[position]), set()).add(position)
+        if programs[position]:
+            alike.setdefault((int(cluster), programs[position], images[position]), set()).add(position)
     found = (frozenset(members) for members in alike.values() if len(members) >= LEAST_MEMBERS)
     return tuple(sorted(found, key=sorted))
 
 
 def _program(labels: Labels) -> Labels:
-    """What a workload says it is, without whose it is."""
-    whose = sorted(
-        (value for key, value in labels if key not in IDENTITY_KEYS and value), key=len, reverse=True
+    """What a workload says it is, without whose it is: ``worker-*`` of a ``worker-acme`` of the tenant acme."""
+    whose = {value for key, value in labels if key not in IDENTITY_KEYS}
+    return tuple(
+        (key, "-".join("*" if part in whose else part for part in value.split("-")))
+        for key, value in labels
+        if key in IDENTITY_KEYS
     )
-    program = []
-    for key, value in labels:
-        if key in IDENTITY_KEYS:
-            for part in whose:
-                value = value.replace(part, "*")
-            program.append((key, value))
-    return tuple(program)

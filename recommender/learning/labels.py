@@ -94,8 +94,10 @@ def moves_by_name(key: str) -> bool:
     """Is it a key whose value is another one after the next release, rollout or run?"""
     if key in MOVING_KEYS:
         return True
-    name = key.rpartition("/")[2]
-    return any(word.lower() in _MOVING_WORDS for word in _WORDS.findall(name))
+    prefix, _, name = key.rpartition("/")
+    # A prefix with dots is whose key it is; one without, as in checksum/config, belongs to what it says.
+    said = name if "." in prefix else key
+    return any(word.lower() in _MOVING_WORDS for word in _WORDS.findall(said))
 
 
 @lru_cache(maxsize=65536)
@@ -103,9 +105,14 @@ def moves_by_shape(value: str) -> bool:
     """Does the value look like a version, a hash, a date or a build number?"""
     if any(shape.fullmatch(value) for shape in _MOVING_SHAPES):
         return True
-    if _HASH.fullmatch(value):
-        return (any(c.isdigit() for c in value) and any(c.isalpha() for c in value)) or len(value) >= 12
-    return bool(_TEMPLATE_HASH.fullmatch(value)) or _is_number(value)
+    return _is_hash(value) or bool(_TEMPLATE_HASH.fullmatch(value)) or _is_number(value)
+
+
+def _is_hash(value: str) -> bool:
+    """Hexadecimal of a length commits and digests have; a short one needs a digit, or it may be a word."""
+    if not _HASH.fullmatch(value):
+        return False
+    return len(value) >= 12 or (any(c.isdigit() for c in value) and any(c.isalpha() for c in value))
 
 
 def _is_number(value: str) -> bool:

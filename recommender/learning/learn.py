@@ -15,7 +15,8 @@ from typing import Final
 from recommender.cluster.inventory import Inventory, WorkloadRef
 from recommender.errors import OptionError
 from recommender.learning.contract import SYSTEM_NAMESPACES, Infrastructure
-from recommender.learning.cover import Group, Population
+from recommender.learning.cover import Population
+from recommender.learning.groups import Group
 from recommender.learning.names import policy_names
 from recommender.learning.outside import Block
 from recommender.learning.parties import Decision, Link, Outside, Party, in_order

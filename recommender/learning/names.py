@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
-from recommender.learning.cover import Group
+from recommender.learning.groups import Group
 from recommender.policy.selector import Selector, is_subdomain
 
 _LONGEST: Final = 200

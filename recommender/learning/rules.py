@@ -8,12 +8,13 @@ whichever costs less; both are exact. A peer in another namespace is always one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from recommender.cluster.inventory import Inventory, WorkloadRef
-from recommender.learning.cover import Group, Population
+from recommender.learning.cover import Cover, Population
+from recommender.learning.groups import Group
 from recommender.learning.outside import Block, blocks, merged, node_blocks
 from recommender.learning.parties import ApiServer, Link, NodeParty, Outside, Party, PortNumber, in_order
 from recommender.policy.model import Direction, IPBlock, Peer, PortRange, Rule, protocol_of
@@ -90,12 +91,9 @@ class RuleMaker:
 
     def peers(self, groups: Iterable[Group], namespace: str) -> tuple[Peer, ...]:
         """Peers for groups of any namespaces; one selector that holds in several namespaces is one peer."""
-        by_namespace: dict[str, set[Group]] = {}
-        for group in groups:
-            by_namespace.setdefault(group.namespace, set()).add(group)
         spaces: dict[Selector, set[str]] = {}
-        for name, members in by_namespace.items():
-            for selector in self._population.cover(members).selectors:
+        for name, cover in self._covers(groups).items():
+            for selector in cover.selectors:
                 spaces.setdefault(selector, set()).add(name)
         peers = []
         for selector in sorted(spaces):
@@ -104,6 +102,13 @@ class RuleMaker:
             if others := spaces[selector] - {namespace}:
                 peers.append(Peer(namespaces_named(others), selector))
         return tuple(peers)
+
+    def _covers(self, groups: Iterable[Group]) -> dict[str, Cover]:
+        """The cheapest selectors for groups of any namespaces, by namespace."""
+        by_namespace: dict[str, set[Group]] = {}
+        for group in groups:
+            by_namespace.setdefault(group.namespace, set()).add(group)
+        return {name: self._population.cover(members) for name, members in sorted(by_namespace.items())}
 
     def _atoms(
         self, direction: Direction, links: tuple[Link, ...]
@@ -145,8 +150,15 @@ class RuleMaker:
         peers = (*self.peers(groups, namespace), *(Peer(block=block.block) for block in outside))
         links = in_order({link for links, _ in pairs for link in links})
         words = [*sorted(map(str, groups)), *dict.fromkeys(block.title for block in outside)]
-        why = "observed: " + ", ".join(words[:6]) + (" and others" if len(words) > 6 else "")
+        family = [str(group) for cover in self._covers(groups).values() for group in cover.added]
+        why = f"observed: {_some(words)}" + (
+            f"; not seen, but of their family: {_some(family)}" if family else ""
+        )
         return LearnedRule(Rule(peers, port_ranges(ports), why), links, tuple(b for b in outside if b.wide))
+
+
+def _some(words: Sequence[str], most: int = 6) -> str:
+    return ", ".join(words[:most]) + (" and others" if len(words) > most else "")
 
 
 def _single(address: str) -> IPBlock:

@@ -1,15 +1,16 @@
 """YAML text to plain values, as Kubernetes reads it, and back to the line a field stands on.
 
-PyYAML as it comes takes the last of two repeated keys, reads ``1e3`` as a string and
-``2024-01-01`` as a date, and can be brought down by a file written for it: by nesting, by
-merges of merges, by tags with values they cannot have.
+Values are built from libyaml's events, not by PyYAML's composer, which recurses in C (a
+hundred thousand ``[`` end the process) and takes six times as long. A repeated key is an
+error, dates stay strings, and aliases are counted by what they expand to, so that a few
+lines cannot stand for a million nodes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -17,137 +18,226 @@ import yaml
 from recommender.errors import ManifestError
 from recommender.text import printable
 
-try:
-    from yaml import CSafeLoader as SafeLoader
-except ImportError:  # PyYAML without libyaml: slower, same meaning
-    from yaml import SafeLoader  # type: ignore[assignment]
-
 FieldPath = tuple[str | int, ...]
 """Keys and indices from the root of a document, such as ("spec", "ingress", 0)."""
 
 MOST_ELEMENTS: Final = 200_000
-"""The most elements of one object, far above what an API server stores: aliases let a small text grow."""
+"""The most elements of one policy, far above what an API server stores: aliases let a small text grow."""
 
-_DEEPEST: Final = 100
-_TAG: Final = "tag:yaml.org,2002:"
+MAX_DEPTH: Final = 100
+MAX_EXPANDED: Final = 1_000_000
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_WORDS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys("yes Yes YES true True TRUE on On ON".split(), True),
+    **dict.fromkeys("no No NO false False FALSE off Off OFF".split(), False),
+    ".nan": float("nan"),
+    ".inf": float("inf"),
+    "-.inf": float("-inf"),
+}
+_CORE: Final = "tag:yaml.org,2002:"
+_SCALAR_TAGS: Final = frozenset(_CORE + kind for kind in ("int", "float", "bool", "null"))
+_COLLECTION_TAGS: Final = frozenset((None, "!", _CORE + "map", _CORE + "seq"))
+_MISSING: Final = object()
+_MERGE: Final = object()
 
 
-def documents(text: str, file: str = "") -> Iterator[Any]:
+def scalar(text: str) -> Any:
+    """What an unquoted word means, as the YAML library of Kubernetes reads it: dates stay strings.
+
+    One difference: ``y`` and ``n``, booleans there, stay words, since PyYAML writes them unquoted.
+    Source: resolve.go of the go-yaml v2 that sigs.k8s.io/yaml carries.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] in "0123456789+-." and len(text) <= 64:
+        if _INT.fullmatch(text):
+            digits = text.replace("_", "").lower()
+            octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
+            return int(f"{octal[1]}{octal[2]}", 8) if octal else int(digits, 0)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+    return text
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A mapping or sequence that is still being read; ``size`` counts its nodes, aliases expanded."""
+
+    value: Any
+    anchor: str | None
+    key: Any = _MISSING
+    size: int = 1
+    merges: tuple[Any, ...] = ()
+
+
+def documents(text: str | bytes, file: str = "") -> Iterator[Any]:
     """The documents of a YAML text as plain values, None for an empty one.
 
-    Timestamps stay strings and ``1e3`` is a number, as Kubernetes reads them.
-
     Raises:
-        ManifestError: a syntax error, a repeated key, a tag, or more nesting than manifests have.
+        ManifestError: the syntax is wrong, a key is given twice, a tag is unknown, it is nested
+            deeper than ``MAX_DEPTH``, or its aliases expand to more than ``MAX_EXPANDED`` nodes.
     """
     try:
-        loader = _Loader(text)
-        try:
-            while loader.check_data():  # type: ignore[no-untyped-call]
-                yield loader.get_data()
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        reason = ", ".join(part for part in (error.context, error.problem) if part)
-        line = None if mark is None else mark.line + 1
-        raise ManifestError(f"no valid YAML: {printable(reason)}", file=file, line=line) from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise ManifestError(f"no valid YAML: {printable(str(error))}", file=file) from None
+        yield from _build(file, _Parser(text).get_event)
+    except yaml.YAMLError as error:
+        raise _syntax_error(text, file, error) from None
 
 
-def line_of(text: str, document_index: int, path: FieldPath) -> int | None:
-    """The 1-based line of a path in the document of this index; of the nearest parent where it is absent.
+def _build(file: str, next_event: Callable[[], Any]) -> Iterator[Any]:
+    def refuse(reason: str) -> ManifestError:
+        return ManifestError(f"YAML: {reason}", file=file, line=event.start_mark.line + 1)
+
+    words: dict[str, Any] = {}
+    stack: list[_Frame] = []
+    anchors: dict[str, tuple[Any, int]] = {}
+    expanded = 0
+    root: Any = None
+    while True:
+        event = next_event()
+        sort = event.__class__
+        size = 1
+        if sort is yaml.ScalarEvent:
+            value = event.value
+            if event.implicit[0]:
+                value = words.get(value, _MISSING)
+                if value is _MISSING:
+                    value = words[event.value] = scalar(event.value)
+            elif event.tag in _SCALAR_TAGS:
+                value = scalar(value)
+            elif event.tag not in (None, "!", _CORE + "str"):
+                raise refuse(f"tag {printable(event.tag, 60)} has no meaning here")
+            if event.anchor is not None:
+                anchors[event.anchor] = value, 1
+        elif sort is yaml.MappingStartEvent or sort is yaml.SequenceStartEvent:
+            if len(stack) >= MAX_DEPTH:
+                raise refuse(f"nested deeper than {MAX_DEPTH}")
+            if event.tag not in _COLLECTION_TAGS:
+                raise refuse(f"tag {printable(event.tag, 60)} has no meaning here")
+            stack.append(_Frame({} if sort is yaml.MappingStartEvent else [], event.anchor))
+            continue
+        elif sort is yaml.MappingEndEvent or sort is yaml.SequenceEndEvent:
+            frame = stack.pop()
+            value, size = frame.value, frame.size
+            for source in frame.merges:
+                if not isinstance(source, dict):
+                    raise refuse("<< merges something that is no mapping")
+                for key, merged in source.items():
+                    value.setdefault(key, merged)
+            if frame.anchor is not None:
+                anchors[frame.anchor] = value, size
+        elif sort is yaml.AliasEvent:
+            if event.anchor not in anchors:
+                raise refuse(f"alias *{printable(event.anchor, 60)} stands for nothing, or for itself")
+            value, size = anchors[event.anchor]
+            expanded += size
+            if expanded > MAX_EXPANDED:
+                raise refuse(f"aliases expand to more than {MAX_EXPANDED:,} nodes")
+        elif sort is yaml.DocumentEndEvent:
+            yield root
+            root, expanded = None, 0
+            anchors.clear()
+            continue
+        elif sort is yaml.StreamEndEvent:
+            return
+        else:
+            continue
+        if not stack:
+            root = value
+            continue
+        frame = stack[-1]
+        frame.size += size
+        if frame.value.__class__ is list:
+            frame.value.append(value)
+        elif frame.key is not _MISSING:
+            if frame.key is _MERGE:
+                frame.merges = tuple(value) if isinstance(value, list) else (value,)
+            else:
+                frame.value[frame.key] = value
+            frame.key = _MISSING
+        elif sort is yaml.ScalarEvent and value == "<<" and event.implicit[0]:
+            if frame.merges:
+                raise refuse("key '<<' is given twice")
+            frame.key = _MERGE
+        else:
+            if value.__class__ is not str:
+                value = _key(value)
+            if value is None:
+                raise refuse(
+                    "a key must be a word (is this a template? render it first, as helm template does)"
+                )
+            if value in frame.value:
+                raise refuse(f"key {printable(value, 60)!r} is given twice")
+            frame.key = value
+
+
+def _key(value: Any) -> str | None:
+    """A key that is no string as the one it becomes in JSON, as for Kubernetes; None for what becomes none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, float)) else None
+
+
+def _syntax_error(text: str | bytes, file: str, error: yaml.YAMLError) -> ManifestError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return ManifestError(f"YAML: {printable(getattr(error, 'reason', None) or str(error))}", file=file)
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    reason = printable(", ".join(part for part in parts if part))
+    lines = (text.encode() if isinstance(text, str) else text).split(b"\n", mark.line + 1)
+    if any(b"{{" in line for line in lines[max(mark.line - 1, 0) : mark.line + 1]):
+        reason += " (a template? render it first, as helm template does)"
+    return ManifestError(f"YAML: {reason}", file=file, line=mark.line + 1)
+
+
+def line_of(text: str | bytes, index: int, path: FieldPath) -> int | None:
+    """The 1-based line of the field at ``path`` of document ``index``; of its parent where it is absent.
 
     None where the text has no such document. The text is parsed anew: meant for error messages.
     """
+    keys: list[Any] = []  # of every open collection: the key whose value comes next, or the element's number
+    matched, document = 0, -1
+    line: int | None = None
     try:
-        loader = _Loader(text)
-        try:
-            node = next(islice(_composed(loader), document_index, None), None)
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, UnicodeError):
-        return None
-    if node is None:
-        return None
-    line: int = node.start_mark.line
-    for step in path:
-        if isinstance(node, yaml.MappingNode):
-            entry = next(((k, v) for k, v in node.value if k.value == str(step)), None)
-            if entry is None:
-                break
-            line, node = entry[0].start_mark.line, entry[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line
-        else:
-            break
-    return line + 1
+        next_event = _Parser(text).get_event
+        while True:
+            event: Any = next_event()
+            if isinstance(event, yaml.StreamEndEvent):
+                return line
+            document += isinstance(event, yaml.DocumentStartEvent)
+            if document != index or not isinstance(event, (yaml.NodeEvent, yaml.CollectionEndEvent)):
+                continue
+            if isinstance(event, yaml.CollectionEndEvent):
+                keys.pop()
+                if len(keys) < matched:
+                    return line
+            elif keys and keys[-1] is _MISSING:
+                # No path leads through a key that is a collection; it is refused before anyone asks.
+                keys[-1] = getattr(event, "value", None)
+                on_way = len(keys) == matched and str(keys[-1]) == str(path[matched - 1])
+                line = _line(event) if on_way else line
+                continue
+            else:
+                if keys and isinstance(keys[-1], int):
+                    keys[-1] += 1
+                if len(keys) == matched and (not keys or str(keys[-1]) == str(path[matched - 1])):
+                    if not keys or isinstance(keys[-1], int):
+                        line = _line(event)
+                    if matched == len(path):
+                        return line
+                    matched += 1
+                if isinstance(event, yaml.CollectionStartEvent):
+                    keys.append(_MISSING if isinstance(event, yaml.MappingStartEvent) else -1)
+                    continue
+            if keys and not isinstance(keys[-1], int):
+                keys[-1] = _MISSING
+    except yaml.YAMLError:
+        pass
+    return line
 
 
-def _composed(loader: _Loader) -> Iterator[yaml.Node | None]:
-    while loader.check_node():
-        yield loader.get_node()
-
-
-class _Loader(SafeLoader):
-    """YAML 1.1 as Kubernetes reads it, without what can only be a mistake or an attack."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth = 0
-        self._flat: set[int] = set()
-
-    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
-        # Called for every node on the way down; libyaml's composer recurses until the process dies.
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            mark = current_node.start_mark
-            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST}", mark)
-
-    def ascend_resolver(self) -> None:
-        self._depth -= 1
-
-    def construct_document(self, node: Any) -> Any:
-        self._flat.clear()
-        return super().construct_document(node)
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merges ``<<``, once a mapping; only before that are its keys its own, of which none is repeated."""
-        if id(node) in self._flat:
-            return
-        self._flat.add(id(node))
-        seen = set()
-        for key, _ in node.value:
-            if (key.tag, str(key.value)) in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"repeated key {key.value!r}", key.start_mark
-                )
-            seen.add((key.tag, str(key.value)))
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_ELEMENTS:
-            raise yaml.constructor.ConstructorError(None, None, "merged beyond all measure", node.start_mark)
-
-
-def _checked(construct: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def constructed(loader: Any, node: Any) -> Any:
-        try:
-            return construct(loader, node)
-        except (ValueError, LookupError) as error:
-            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
-
-    return constructed
-
-
-_Loader.yaml_constructors = {
-    **{_TAG + kind: SafeLoader.yaml_constructors[_TAG + kind] for kind in ("map", "seq", "str", "null")},
-    **{_TAG + kind: _checked(SafeLoader.yaml_constructors[_TAG + kind]) for kind in ("bool", "int", "float")},
-    None: SafeLoader.yaml_constructors[None],
-}
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in forms if not tag.endswith((":timestamp", ":value"))]
-    for first, forms in SafeLoader.yaml_implicit_resolvers.items()
-}
-_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+")
-_Loader.add_implicit_resolver(_TAG + "float", _EXPONENT, list("-+.0123456789"))
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

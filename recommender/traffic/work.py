@@ -61,7 +61,7 @@ def read_source(reader: Reader, source: Source, on_bytes: Callable[[int], None] 
     try:
         for lines in lines_of(source, on_bytes):
             if not head:
-                head = b"\n".join(lines)[:_HEAD]
+                head = b"".join(lines)[:_HEAD]
             reader.lines(lines)
     except Damaged as fault:
         damage = str(fault)

@@ -15,10 +15,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.cluster import yaml_events
 from recommender.cluster.inventory import Inventory, Port, WorkloadRef
 from recommender.cluster.snapshot import read_manifests
 from recommender.errors import FormatError, InputError, ManifestError
+from recommender.policy import documents as yaml_documents
 from recommender.policy.selector import Labels, Selector, labels_of
 
 Object = dict[str, Any]
@@ -797,6 +797,12 @@ def test_nothing_to_read_says_what_to_run(tmp_path: Path) -> None:
             read_manifests([path])
 
 
+def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recommender.cluster.documents.MAX_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="unpacks to more than"):
+        read_text(tmp_path, gzip.compress(b" " * (64 << 20)), "bomb.yaml.gz")
+
+
 def test_a_cluster_with_nothing_in_it_is_an_answer(tmp_path: Path) -> None:
     found = read_text(tmp_path, "apiVersion: v1\nkind: PodList\nitems: []\n")
     assert not found.pods
@@ -859,15 +865,15 @@ values = st.recursive(
 @given(values, st.booleans())
 def test_what_was_dumped_is_read_back(value: Any, flow: bool) -> None:
     quoted = yaml.safe_dump(value, default_flow_style=flow, default_style='"', allow_unicode=True)
-    assert list(yaml_events.documents(quoted)) == [value]
-    assert list(yaml_events.documents(json.dumps(value, ensure_ascii=False))) == [value]
+    assert list(yaml_documents.documents(quoted)) == [value]
+    assert list(yaml_documents.documents(json.dumps(value, ensure_ascii=False))) == [value]
 
 
 @given(st.text(st.sampled_from("ab:-[]{}&*!?|>'\"%@`,#\n 01.<~"), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ManifestError):
-        list(yaml_events.documents(text))
-    yaml_events.line_of(text, 0, ("a", 0))
+        list(yaml_documents.documents(text))
+    yaml_documents.line_of(text, 0, ("a", 0))
 
 
 @pytest.mark.parametrize(
@@ -886,9 +892,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 )
 def test_line_of(path: tuple[str | int, ...], line: int) -> None:
     text = "---\nkind: x\nitems:\n- a:\n  - 1\n  - 2\n- a: {q: [3]}\n  b:\n    c: 4\n---\nkind: y\n"
-    assert yaml_events.line_of(text, 0, path) == line
-    assert yaml_events.line_of(text, 1, ("kind",)) == 11
-    assert yaml_events.line_of(text, 2, ("kind",)) is None
+    assert yaml_documents.line_of(text, 0, path) == line
+    assert yaml_documents.line_of(text, 1, ("kind",)) == 11
+    assert yaml_documents.line_of(text, 2, ("kind",)) is None
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ read before only in time and source port. Those are counted and nothing more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import MAXYEAR, datetime, timedelta
 from typing import Final
+
+from msgspec import Raw
 
 from recommender.traffic.edges import Edge, Edges
 from recommender.traffic.formats.hubble_flow import FLOW, REPLY, Telling
@@ -24,7 +27,7 @@ from recommender.traffic.formats.hubble_forms import (
     typed,
     values_in,
 )
-from recommender.traffic.formats.hubble_wire import Flow, Unusable, decode, decode_any
+from recommender.traffic.formats.hubble_wire import Flow, Packet, Unusable, decode_any, skim
 from recommender.traffic.tally import BLANK, CONTINUED, MAX_LINE, Tally
 
 TRUNCATED: Final = "truncated last line"
@@ -32,6 +35,7 @@ _MOST_LINES: Final = 100_000
 _MOST_KNOWN: Final = 100_000
 _NOT_JSON: Final = "not JSON"
 _AGENT_LOG: Final = "agent log"
+_parse_time: Final = datetime.fromisoformat
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -77,20 +81,29 @@ class _Known:
         "first",
         "last",
         "ports",
+        "recent",
         "reply",
         "source",
         "source_names",
         "start",
     )
 
-    def __init__(self, flow: Flow, edge: Edge, when: datetime, since: datetime, until: datetime) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        edge: Edge,
+        when: datetime,
+        since: datetime,
+        until: datetime,
+        shared: Callable[[Raw], Raw],
+    ) -> None:
         hour = when.replace(minute=0, second=0, microsecond=0)
         self.start = max(hour, since)
         self.end = min(hour + timedelta(hours=1), until) if hour.year < MAXYEAR else hour
-        self.source, self.destination = flow.source.copy(), flow.destination.copy()
-        self.source_names, self.destination_names = flow.source_names.copy(), flow.destination_names.copy()
+        self.source, self.destination = shared(flow.source), shared(flow.destination)
+        self.source_names, self.destination_names = shared(flow.source_names), shared(flow.destination_names)
         self.reply = bool(flow.is_reply)
-        self.edge, self.ports = edge, edge.ports
+        self.edge, self.ports, self.recent = edge, edge.ports, edge.ports.recent
         self.count = 0
         self.first = self.last = when
 
@@ -114,6 +127,7 @@ class Reader:
         self._telling = Telling(edges, since, until)
         self._shortcut = shortcut and not edges.by_port
         self._known: dict[_Likeness, _Known] = {}
+        self._shared: dict[bytes, Raw] = {}
         self._held: _Held | None = None
         self._partial: bytes | None = None
         self._tally = Tally("")
@@ -125,60 +139,53 @@ class Reader:
     def lines(self, lines: list[bytes]) -> None:
         """Read whole lines, without their line ends."""
         tally = self._tally
-        for number, line in enumerate(lines, tally.number + 1):
-            if self._held is not None:
-                tally.number = number
-                if self._resume(line):
-                    continue
+        for line in lines:
+            tally.number += 1
+            if self._held is not None and self._resume(line):
+                continue
             try:
-                response = decode(line)
+                packet = skim(line).flow
             except UNREADABLE:
-                response = None
-            flow = None if response is None else response.flow
-            if response is None or flow is None:
-                tally.number = number
+                packet = None
+            if packet is None or not self._counted(packet):
                 self._odd(line)
-            elif not self._counted(flow):
-                record = Record("flow", flow, flow.node_name or response.node_name, response.time)
-                self._record(record, line, number)
-        tally.number = number
 
-    def _counted(self, flow: Flow) -> bool:
-        """Count a flow that is like one read before; False if it is not, or could tell more."""
-        layer, addresses = flow.l4, flow.IP
-        if layer is None or addresses is None:
+    def _counted(self, packet: Packet) -> bool:
+        """Count a packet of a flow that was read before; False if it is none, or could tell more."""
+        sockets, addresses = packet.l4, packet.IP
+        if sockets is None or addresses is None:
             return False
-        transport = layer.TCP or layer.UDP
-        if transport is None:
+        tcp, is_reply = sockets.TCP, packet.is_reply
+        socket = tcp or sockets.UDP
+        if socket is None:
             return False
-        if flow.is_reply:
-            port, src_port = transport.source_port, transport.destination_port
+        if is_reply:
+            port, src_port = socket.source_port, socket.destination_port
         else:
-            port, src_port = transport.destination_port, transport.source_port
-        known = self._known.get(
-            (
-                addresses.source,
-                addresses.destination,
-                port,
-                flow.is_reply,
-                layer.TCP is None,
-                flow.traffic_direction,
-                flow.node_name,
-            )
+            port, src_port = socket.destination_port, socket.source_port
+        likeness = (
+            addresses.source,
+            addresses.destination,
+            port,
+            is_reply,
+            tcp is None,
+            packet.traffic_direction,
+            packet.node_name,
         )
+        known = self._known.get(likeness)
         if (
             known is None
-            or known.source != flow.source
-            or known.destination != flow.destination
-            or flow.verdict != "FORWARDED"
-            or flow.Type != "L3_L4"
-            or known.source_names != flow.source_names
-            or known.destination_names != flow.destination_names
+            or known.source != packet.source
+            or known.destination != packet.destination
+            or packet.verdict != "FORWARDED"
+            or packet.Type != "L3_L4"
+            or known.source_names != packet.source_names
+            or known.destination_names != packet.destination_names
             or not src_port
         ):
             return False
         try:
-            when = datetime.fromisoformat(flow.time)
+            when = _parse_time(packet.time)
             if not known.start <= when < known.end:
                 return False
         except (ValueError, TypeError):
@@ -188,10 +195,10 @@ class Reader:
             known.last = when
         elif when < known.first:
             known.first = when
-        ports = known.ports
-        ports.recent.append(src_port)
-        if len(ports.recent) >= ports.limit:
-            ports.settle()
+        recent = known.recent
+        recent.append(src_port)
+        if len(recent) >= known.ports.limit:
+            known.ports.settle()
         return True
 
     def _remember(self, flow: Flow, edge: Edge, when: datetime) -> None:
@@ -223,7 +230,12 @@ class Reader:
             self._fold(likeness, old)
         elif len(self._known) >= _MOST_KNOWN:
             self._forget()
-        self._known[likeness] = _Known(flow, edge, when, self._telling.since, self._telling.until)
+        telling = self._telling
+        self._known[likeness] = _Known(flow, edge, when, telling.since, telling.until, self._share)
+
+    def _share(self, raw: Raw) -> Raw:
+        """One copy of equal bytes: few and close together in memory, they are compared far faster."""
+        return self._shared.setdefault(bytes(raw), raw.copy())
 
     def _fold(self, likeness: _Likeness, known: _Known) -> None:
         """Add what was counted to the edge and to the account."""
@@ -239,6 +251,7 @@ class Reader:
         for likeness, known in self._known.items():
             self._fold(likeness, known)
         self._known.clear()
+        self._shared.clear()
 
     def end(self, last: bool = True) -> bool:
         """The file has ended, or (``last=False``) the range of it. Says whether something was left open."""
@@ -280,6 +293,9 @@ class Reader:
     def _odd(self, line: bytes) -> None:
         """A line that is no flow in the exporter's own form."""
         tally = self._tally
+        if line[:1] == b"{" and (record := typed(line)) is not None:
+            self._record(record, line, tally.number)
+            return
         if len(line) > MAX_LINE:
             tally.reject(tally.number, f"line longer than {MAX_LINE >> 20} MiB", line)
             return
@@ -288,7 +304,7 @@ class Reader:
             text = text[3:].lstrip()
         if not text:
             tally.counts[BLANK] += 1
-        elif (content := partial_of(line)) is not None:
+        elif text[:1].isdigit() and (content := partial_of(line)) is not None:
             self._partial = ((self._partial or b"") + content)[: MAX_LINE + 1]
             tally.counts[CONTINUED] += 1
         else:

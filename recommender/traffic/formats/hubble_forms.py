@@ -75,7 +75,7 @@ def body_of(line: bytes) -> bytes:
 def partial_of(line: bytes) -> bytes | None:
     """The content of a CRI line that is not yet whole (tag P); None for any other line."""
     found = _PARTIAL.match(line)
-    return line[found.end() :] if found else None
+    return line[found.end() :].rstrip(b"\r\n") if found else None
 
 
 def rest_of(line: bytes) -> bytes:

@@ -126,6 +126,40 @@ class Response(Struct, gc=False):
     nodeName: _Never = _NEVER
 
 
+class Socket(Struct, gc=False):
+    source_port: _Port
+    destination_port: _Port
+
+
+class Sockets(Struct, gc=False):
+    TCP: Socket | None = None
+    UDP: Socket | None = None
+
+
+class Packet(Struct, gc=False):
+    """The fewest fields of a flow that tell whether it repeats one that was read before."""
+
+    time: str = ""
+    verdict: str = ""
+    IP: Addresses | None = None
+    l4: Sockets | None = None
+    source: Raw = _NOTHING
+    destination: Raw = _NOTHING
+    Type: str = ""
+    node_name: str = ""
+    source_names: Raw = _NOTHING
+    destination_names: Raw = _NOTHING
+    traffic_direction: str = ""
+    is_reply: bool | None = None
+    sourceNames: _Never = _NEVER
+    destinationNames: _Never = _NEVER
+
+
+class Line(Struct, gc=False):
+    flow: Packet | None = None
+
+
+skim: Final = msgspec.json.Decoder(Line).decode
 decode: Final = msgspec.json.Decoder(Response).decode
 decode_bare: Final = msgspec.json.Decoder(Flow).decode
 decode_any: Final = msgspec.json.Decoder().decode
