@@ -9,25 +9,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from recommender import __version__
 from recommender.errors import InputError, OptionError, ZtError
-from recommender.options import Options, moment, read_config, since, with_config
+from recommender.options import Options, jobs, moment, read_config, since, with_config
 from recommender.text import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from recommender.cluster.inventory import Inventory
     from recommender.recommend import Recommendation
 
+    Tell = Callable[[str, int | None, int | None], None]
+
 CONFIG = "zt-recommend.yaml"
+DEBUG = "ZT_RECOMMEND_DEBUG"
+BUG = 70  # EX_SOFTWARE of sysexits.h
 
 NO_SOURCE = f"""no flows to learn from: neither --from nor a source in the configuration. Give one of
   --from FILE      a Hubble recording: an exporter's file, or `hubble observe -o jsonpb`; plain, gzip or zstd
@@ -57,12 +60,16 @@ class _Parsed(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
 
-def _jobs(text: str) -> int:
-    if text == "all":
-        return 0
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise OptionError(f"{text!r} is neither a number of processes nor 'all'")
-    return int(text)
+def _format(name: str) -> str:
+    if name != "auto":
+        from recommender.traffic.formats import FORMATS
+
+        if name not in FORMATS:
+            raise OptionError(f"{name!r} is none of auto, {', '.join(sorted(FORMATS))}")
+    return name
+
+
+_PARAMETERS = {"from": "sources", "namespace": "namespaces", "format": "format_"}
 
 
 def _configure(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
@@ -71,20 +78,8 @@ def _configure(ctx: click.Context, param: click.Parameter, value: Path | None) -
     if path is not None:
         config = read_config(path)
         ctx.obj = (config, str(path))
-        ctx.default_map = {
-            {"from": "sources", "namespace": "namespaces", "format": "format_"}.get(name, name): _text(
-                name, said
-            )
-            for name, said in config.items()
-        }
+        ctx.default_map = {_PARAMETERS.get(name, name): said for name, said in config.items()}
     return path
-
-
-def _text(name: str, said: Any) -> Any:
-    """A value of the configuration as the command line would have said it."""
-    if name in ("from", "cluster", "namespace"):
-        return [str(item) for item in said] if isinstance(said, list) else [str(said)]
-    return said.isoformat() if hasattr(said, "isoformat") else str(said)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -107,7 +102,13 @@ def _text(name: str, said: Any) -> Any:
     "--until", type=_Parsed("time", moment), metavar="TIME", help="Look at nothing after this time."
 )
 @click.option(
-    "--format", "format_", default="auto", show_default=True, help="The recording's format: auto or hubble."
+    "--format",
+    "format_",
+    type=_Parsed("format", _format),
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="The recording's format: auto or hubble.",
 )
 @click.option(
     "--cluster",
@@ -133,7 +134,7 @@ def _text(name: str, said: Any) -> Any:
 )
 @click.option(
     "--jobs",
-    type=_Parsed("number", _jobs),
+    type=_Parsed("number", jobs),
     default="1",
     show_default=True,
     metavar="N|all",
@@ -176,66 +177,95 @@ def command(
         raise OptionError(NO_CLUSTER)
     if "live" in cluster:
         raise OptionError("reading a live cluster is not there yet\n" + NO_CLUSTER)
+    if "none" in cluster and len(cluster) > 1:
+        raise OptionError("--cluster none stands alone")
     if out is not None:
         _check_folder(out)
     found = _recommend(sources, cluster, options, format_, jobs)
+    from recommender.report.summary import summary
+
     if out is None:
-        sys.stdout.write(found.yaml)
-        sys.stdout.flush()
+        _print(found.yaml)
+        _say(summary(found))
     else:
         from recommender.report.folder import files
 
         _write_folder(out, files(found))
-    _summary(found, out)
+        _say(summary(found))
+        _say(printable(f"written to {out}: begin with REVIEW.md", 2000))
 
 
 def _recommend(
     sources: tuple[str, ...], cluster: tuple[str, ...], options: Options, format_: str, jobs: int
 ) -> Recommendation:
-    inventory = _inventory(cluster)
-    from recommender.recommend import recommend
-    from recommender.traffic.ingest import read_edges
+    with _progress() as tell:
+        tell("loading", None, None)
+        from recommender.recommend import recommend
+        from recommender.traffic.ingest import read_edges
 
-    with _progress() as progress:
+        tell("reading the cluster", None, None)
+        inventory = _inventory(cluster)
         edges = read_edges(
-            *sources, format=format_, since=options.start, until=options.until, jobs=jobs, progress=progress
+            *sources,
+            format=format_,
+            since=options.start,
+            until=options.until,
+            jobs=jobs,
+            progress=lambda done, total: tell("reading flows", done, total),
         )
-    return recommend(edges, inventory, options)
+        tell("learning and proving", None, None)
+        return recommend(edges, inventory, options)
 
 
 def _inventory(cluster: tuple[str, ...]) -> Inventory:
     from recommender.cluster.inventory import Inventory
 
-    if "none" in cluster:
-        if len(cluster) > 1:
-            raise OptionError("--cluster none stands alone")
-        return Inventory.unknown()
-    return Inventory.from_manifests(*cluster)
+    return Inventory.unknown() if cluster == ("none",) else Inventory.from_manifests(*cluster)
 
 
 def _check_folder(out: Path) -> None:
-    """Refuse to replace a folder that holds anything this tool did not write.
+    """Refuse what cannot be written, or replaced, before hours of flows are read.
 
     Raises:
-        InputError: it is a file, or holds other files.
+        InputError: it is no folder, cannot be written, or holds anything this tool did not write.
     """
+    out = Path(os.path.realpath(out))
+    there = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise InputError(f"--out {out}: {'is a file' if there == out else f'{there} is a file'}")
+    if there == out:
+        ours = _written_before(out)
+        foreign = next((name for name in _inside(out) if name not in ours), None)
+        if foreign is not None:
+            raise InputError(
+                f"--out {out}: holds {foreign}, which zt-recommend did not write; name another folder"
+            )
+        if os.path.ismount(out) or out in (Path.cwd(), *Path.cwd().parents):
+            raise InputError(
+                f"--out {out}: cannot be replaced, being a mount point or the current folder; name one in it"
+            )
+        there = out.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: no permission to write in {there}")
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    for at, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(at, name))]
+        yield from (os.path.relpath(os.path.join(at, name), folder) for name in names + links)
+
+
+def _written_before(out: Path) -> set[str]:
+    """The files an earlier run wrote into this folder, as its proposal.json has it."""
     import json
 
     from recommender.report.folder import PROPOSAL
 
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError(f"--out {out}: is a file")
-    there = {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
     try:
-        ours = set(json.loads((out / PROPOSAL).read_text("utf-8"))["files"]) if there else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = set()
-    if foreign := sorted(there - ours):
-        raise InputError(
-            f"--out {out}: holds {printable(foreign[0])}, which zt-recommend did not write; name another folder"
-        )
+        proposal = json.loads((out / PROPOSAL).read_text("utf-8"))
+        return set(proposal["files"]) if proposal["tool"] == "zt-recommend" else set()
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return set()
 
 
 def _write_folder(out: Path, files: Mapping[str, str]) -> None:
@@ -245,20 +275,18 @@ def _write_folder(out: Path, files: Mapping[str, str]) -> None:
         InputError: the folder cannot be written.
     """
     import shutil
-    import tempfile
+    from secrets import token_hex
 
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror}") from None
+    out = Path(os.path.realpath(out))
+    new = out.with_name(f".{out.name[:100]}.{token_hex(8)}")
     old = new.with_name(new.name + ".old")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new.mkdir()
         for name, text in files.items():
             path = new / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8", newline="\n")
-        new.chmod(0o755)
         if out.exists():
             out.rename(old)
         new.rename(out)
@@ -272,62 +300,136 @@ def _write_folder(out: Path, files: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar on stderr while reading; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
+def _progress() -> Iterator[Tell]:
+    """A bar on stderr, told the stage, what is done and what there is; nothing where it is no terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda stage, done, total: None
         return
+    from time import monotonic
+
+    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("reading flows"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console(), transient=True) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    # Without a thread that draws: reading forks only while there is none.
+    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        last = ("", 0.0)
+
+        def tell(stage: str, done: int | None, total: int | None) -> None:
+            nonlocal last
+            if stage != last[0] or monotonic() - last[1] > 0.1:
+                last = (stage, monotonic())
+                bar.update(
+                    task, description=stage, completed=done or 0, total=total, visible=True, refresh=True
+                )
+
+        yield tell
 
 
-def _console() -> Console:
-    from rich.console import Console
+def _print(text: str) -> None:
+    """To stdout, in UTF-8 whatever the locale.
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
-
-
-def _summary(found: Recommendation, out: Path | None) -> None:
-    from rich.table import Table
-
-    from recommender.report.summary import lines, table
-
-    console = _console()
-    grid = Table(*table(found)[0], box=None, pad_edge=False)
-    for row in table(found)[1:]:
-        grid.add_row(*row)
-    console.print(grid)
-    for line in lines(found):
-        console.print(line, soft_wrap=True)
-    if out is not None:
-        console.print(f"written to {printable(str(out))}: begin with REVIEW.md", soft_wrap=True)
-
-
-def main() -> None:
-    """Run the command and turn errors into messages and exit codes."""
+    Raises:
+        InputError: it cannot be written, as on a full disk.
+        BrokenPipeError: whoever reads has seen enough.
+    """
+    if sys.stdout is None:
+        raise InputError("standard output is closed: give --out DIR")
     try:
-        command(prog_name="zt-recommend", standalone_mode=False)
-    except ZtError as error:
-        click.echo(f"zt-recommend: {_shown(str(error))}", err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("zt-recommend: interrupted, nothing was written", err=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # Whoever read has seen enough. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        raise
+    except OSError as error:
+        _hush(sys.stdout)
+        raise InputError(f"standard output: {error.strerror}") from None
+
+
+def _say(text: str) -> None:
+    """A line or more to stderr; where nobody can read it, it is lost."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(text.rstrip("\n") + "\n")
+            sys.stderr.flush()
+        except OSError:
+            _hush(sys.stderr)
+
+
+def _hush(stream: IO[str]) -> None:
+    """Python writes what is left when it ends, and would complain once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class _Stopped(BaseException):
+    """A signal asked to stop."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    # What follows is cleaning up, which a second signal must not leave half done.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise _Stopped(number)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; errors become messages. Returns the exit code."""
+    try:
+        with command.make_context("zt-recommend", list(arguments)) as ctx:
+            command.invoke(ctx)
+        return 0
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except ZtError as error:
+        _say(f"zt-recommend: {_shown(str(error))}")
+        return error.exit_code
+    except click.ClickException as error:
+        _say(f"zt-recommend: {_shown(error.format_message())}\nTry 'zt-recommend --help' for help.")
+        return 2
+    except (_Stopped, KeyboardInterrupt) as stopped:
+        number = stopped.number if isinstance(stopped, _Stopped) else signal.SIGINT
+        _say("zt-recommend: interrupted")
+        return 128 + number
+    except BrokenPipeError:
+        _hush(sys.stdout)
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        return _bug(error)
+
+
+def _bug(error: Exception) -> int:
+    import traceback
+
+    if os.environ.get(DEBUG):
+        _say(_shown(traceback.format_exc()))
+        return BUG
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    _say(
+        _shown(
+            f"zt-recommend: {type(error).__name__} in {Path(where.filename).name}, line {where.lineno}: "
+            f"this is a bug; please report it, with what {DEBUG}=1 adds to this message"
+        )
+    )
+    return BUG
 
 
 def _shown(message: str) -> str:
     return "\n".join(printable(line, 2000) for line in message.split("\n"))
 
 
-__all__ = ["command", "main"]
+def main() -> None:
+    """The console script."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _stop)
+    sys.exit(run(sys.argv[1:]))
+
+
+__all__ = ["command", "main", "run"]

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -82,6 +82,10 @@ class Options:
     scan_within: timedelta = timedelta(minutes=10)
     many_addresses: int = 4
 
+    def __post_init__(self) -> None:
+        if isinstance(self.since, datetime) and self.until is not None and self.since >= self.until:
+            raise OptionError(f"since {self.since.isoformat()} is not before until {self.until.isoformat()}")
+
     @property
     def start(self) -> datetime | None:
         """The beginning of the window, where it is known before anything was read."""
@@ -91,56 +95,97 @@ class Options:
 
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
+_LONGEST: Final = timedelta(days=36_525)
+_YEARS: Final = range(1970, 2200)
 
 
 def duration(text: str) -> timedelta:
     """``24h``, ``7d``, ``1h30m``: a length of time greater than none.
 
     Raises:
-        OptionError: the text is no duration.
+        OptionError: the text is no duration, or one of more than a century.
     """
     parts = _DURATION.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text.strip():
         raise OptionError(f"{text!r} is no duration: give a number and a unit, such as 24h, 90m, 7d or 1h30m")
-    try:
-        length = timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    except OverflowError:
-        raise OptionError(f"{text!r} is longer than can be counted") from None
-    if length <= timedelta(0):
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST.total_seconds():
+        raise OptionError(f"{text!r} is longer than a century")
+    if seconds < 1:
         raise OptionError(f"{text!r} is no time at all")
-    return length
+    return timedelta(seconds=seconds)
 
 
 def moment(text: str) -> datetime:
     """A time in ISO 8601; without a zone it is UTC.
 
     Raises:
-        OptionError: the text is no time.
+        OptionError: the text is no time, or one in no year that has flows.
     """
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise OptionError(f"{text!r} is no time: write it as 2026-11-24T08:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if found.year not in _YEARS:
+        raise OptionError(f"{text!r} is not between {_YEARS[0]} and {_YEARS[-1]}")
+    return found
 
 
 def since(text: str) -> timedelta | datetime:
     """What ``--since`` takes: a duration, or a time."""
-    return duration(text) if _DURATION.match(text) and "-" not in text else moment(text)
+    if re.match(r"\s*[0-9]{4}-?[0-9]{2}", text):
+        return moment(text)
+    try:
+        return duration(text)
+    except OptionError as error:
+        raise OptionError(f"{error}; or a time, such as 2026-11-24T08:00:00Z") from None
 
 
-_COMMAND_LINE: Final = frozenset(
-    {"from", "since", "until", "format", "cluster", "namespace", "target", "out", "jobs"}
-)
+def jobs(text: str) -> int:
+    """What ``--jobs`` takes: a number of processes, or ``all`` for one on each core, which is 0."""
+    if text == "all":
+        return 0
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
+        raise OptionError(f"{text!r} is neither a number of processes nor 'all'")
+    return int(text)
+
+
+def _time(value: Any, place: str) -> str:
+    """A time as text; YAML reads some as times already."""
+    return value.isoformat() if isinstance(value, date) else _string(value, place)
+
+
+def _number(value: Any, place: str) -> str:
+    return str(value) if type(value) is int else _string(value, place)
+
+
+def _some(value: Any, place: str) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else _strings(value, place)
+
+
+_COMMAND_LINE: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+    "from": _some,
+    "since": lambda value, place: since(_time(value, place)),
+    "until": lambda value, place: moment(_time(value, place)),
+    "format": lambda value, place: _string(value, place),
+    "cluster": _some,
+    "namespace": _some,
+    "target": lambda value, place: _string(value, place),
+    "out": lambda value, place: _string(value, place),
+    "jobs": lambda value, place: jobs(_number(value, place)),
+}
+"""The options of the command line, and how each is read where it stands in the configuration."""
 _OWN: Final = frozenset({"contract", "labels", "families", "trust", "exclude"})
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration file as a mapping, its keys checked.
+    """The configuration file as a mapping: its keys checked, the command line's options read.
 
     Raises:
-        OptionError: it cannot be read, is no YAML mapping, or has a key that is not known.
+        OptionError: it cannot be read, is no YAML mapping, has a key that is not known, or one
+            of the command line's with a value that is none.
     """
     import yaml
 
@@ -150,15 +195,26 @@ def read_config(path: Path) -> dict[str, Any]:
         raise OptionError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise OptionError(f"{path}: not UTF-8 text") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        raise OptionError(f"{path}{place}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+        reason = getattr(error, "problem", None) or (str(error).partition("\n")[0] if mark is None else "")
+        raise OptionError(f"{path}{place}: no valid YAML: {reason}") from None
     if loaded is None:
         return {}
     config = _mapping(loaded, str(path))
-    _known(config, _COMMAND_LINE | _OWN, str(path))
-    return config
+    _known(config, _COMMAND_LINE.keys() | _OWN, str(path))
+    return {
+        key: _said(_COMMAND_LINE[key], value, f"{path}: {key}") if key in _COMMAND_LINE else value
+        for key, value in config.items()
+    }
+
+
+def _said(read: Callable[[Any, str], Any], value: Any, place: str) -> Any:
+    try:
+        return read(value, place)
+    except OptionError as error:
+        raise OptionError(str(error) if str(error).startswith(place) else f"{place}: {error}") from None
 
 
 def with_config(options: Options, config: Mapping[str, Any], file: str = "") -> Options:
@@ -230,7 +286,7 @@ def _mapping(value: Any, place: str) -> dict[str, Any]:
     return value
 
 
-def _known(value: Mapping[str, Any], known: frozenset[str] | set[str], place: str) -> None:
+def _known(value: Mapping[str, Any], known: Set[str], place: str) -> None:
     for key in value:
         if key not in known:
             raise OptionError(f"{place}: unknown key {key!r}; known are {', '.join(sorted(known))}")

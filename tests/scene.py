@@ -45,7 +45,9 @@ class Scene:
         self._ip = 0
         if dns:
             self.workload("kube-system/coredns", {"k8s-app": "kube-dns"}, ports={"dns": ("UDP", 53)})
-            self.service("kube-system/kube-dns", {"k8s-app": "kube-dns"}, "10.96.0.10", {53: "dns"}, protocol="UDP")
+            self.service(
+                "kube-system/kube-dns", {"k8s-app": "kube-dns"}, "10.96.0.10", {53: "dns"}, protocol="UDP"
+            )
 
     def workload(
         self,
@@ -83,7 +85,12 @@ class Scene:
         return ref
 
     def service(
-        self, name: str, selector: Mapping[str, str], ip: str, ports: Mapping[int, int | str], protocol: str = "TCP"
+        self,
+        name: str,
+        selector: Mapping[str, str],
+        ip: str,
+        ports: Mapping[int, int | str],
+        protocol: str = "TCP",
     ) -> None:
         namespace, _, short = name.partition("/")
         made = tuple(ServicePort(f"p{port}", protocol, port, target) for port, target in ports.items())
@@ -94,18 +101,34 @@ class Scene:
 
     def pods_of(self, name: str) -> list[Pod]:
         namespace, _, short = name.partition("/")
-        return [pod for pod in self.pods if pod.workload.namespace == namespace and pod.workload.name == short]
+        return [
+            pod for pod in self.pods if pod.workload.namespace == namespace and pod.workload.name == short
+        ]
 
-    def talk(self, source: str, destination: str, port: int | None = None, protocol: str = "TCP", **more: Any) -> None:
+    def talk(
+        self, source: str, destination: str, port: int | None = None, protocol: str = "TCP", **more: Any
+    ) -> None:
         """Ends are workloads, or ``ip:…`` for an address, or ``entity@ip`` for an entity."""
         for src in self._ends(source):
             for dst in self._ends(destination):
                 self.edge(src, dst, port, protocol, **more)
 
     def edge(
-        self, src: Mapping[str, Any], dst: Mapping[str, Any], port: int | None, protocol: str = "TCP", *,
-        hour: int = 0, minute: float = 0, lasting: float = 0, answered: bool | None = True, denied: int = 0,
-        audited: int = 0, connections: int = 1, names: tuple[str, ...] = (), hours: int = 1,
+        self,
+        src: Mapping[str, Any],
+        dst: Mapping[str, Any],
+        port: int | None,
+        protocol: str = "TCP",
+        *,
+        hour: int = 0,
+        minute: float = 0,
+        lasting: float = 0,
+        answered: bool | None = True,
+        denied: int = 0,
+        audited: int = 0,
+        connections: int = 1,
+        names: tuple[str, ...] = (),
+        hours: int = 1,
     ) -> None:
         for n in range(hour, hour + hours):
             first = START + pd.Timedelta(hours=n, minutes=minute)
@@ -131,7 +154,9 @@ class Scene:
             )
 
     def _ends(self, name: str) -> list[dict[str, Any]]:
-        blank = dict.fromkeys(("ip", "namespace", "pod", "entity", "workload_kind", "workload", "cluster"), "")
+        blank = dict.fromkeys(
+            ("ip", "namespace", "pod", "entity", "workload_kind", "workload", "cluster"), ""
+        )
         blank = {**blank, "labels": (), "names": ()}
         if name.startswith("ip:"):
             return [{**blank, "ip": name[3:], "entity": "world"}]
@@ -139,8 +164,13 @@ class Scene:
             entity, _, ip = name.partition("@")
             return [{**blank, "ip": ip, "entity": entity}]
         found = [
-            {**blank, "ip": "" if p.host_network else p.addresses[0], "namespace": p.namespace, "pod": p.name,
-             "labels": p.labels}
+            {
+                **blank,
+                "ip": "" if p.host_network else p.addresses[0],
+                "namespace": p.namespace,
+                "pod": p.name,
+                "labels": p.labels,
+            }
             for p in self.pods_of(name)
         ]
         assert found, f"the scene has no {name}"

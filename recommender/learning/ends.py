@@ -50,7 +50,7 @@ class Attribution:
         self._api_addresses = {ip for ip, _ in inventory.api_servers}
 
     def source(self, key: EndKey) -> int:
-        return self._add(self._end(key))
+        return self._add(self._end(key, source=True))
 
     def destination(self, key: EndKey) -> tuple[tuple[int, int], ...]:
         """Positions of what was really reached, each with its port, 0 for the port as it was logged."""
@@ -65,7 +65,7 @@ class Attribution:
             self.ends.append(end)
         return number
 
-    def _end(self, key: EndKey) -> End:
+    def _end(self, key: EndKey, *, source: bool = False) -> End:
         ip, namespace, pod, labels, entity, kind, name, cluster, port = key
         if ip and address(ip) is None:
             return End(Unattributed(ip, "it is no address"), Endpoint(None))
@@ -89,7 +89,7 @@ class Attribution:
                 return End(ApiServer(ip), Endpoint(None, (), addresses, name="API server"))
             return self._node(ip, own=False)
         if entity in ("host", "remote-node"):
-            return self._node(ip, own=entity == "host")
+            return self._node(ip, own=source and entity == "host")
         if entity in ("health", "ingress", "init", "unmanaged"):
             why = {
                 "health": "it is the CNI's own health check",

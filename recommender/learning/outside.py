@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from recommender.policy.model import IPBlock
+from recommender.policy.model import IPBlock, address
 
 _PRIVATE_V4: Final = (
     "10.0.0.0/8",
@@ -130,6 +130,12 @@ def _together(seen: Mapping[str, frozenset[str]]) -> list[list[str]]:
     for ip in sorted(seen):
         together.setdefault(find(f"ip {ip}"), []).append(ip)
     return list(together.values())
+
+
+def is_link_local(ip: str) -> bool:
+    """Is it an address that means another thing on every node?"""
+    found = address(ip)
+    return found is not None and found.is_link_local
 
 
 def _is_private(ip: _IP) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from recommender.cluster.inventory import Inventory, WorkloadRef
 from recommender.learning.cover import Cover, Population
 from recommender.learning.groups import Group
-from recommender.learning.outside import Block, blocks, merged, node_blocks
+from recommender.learning.outside import Block, blocks, is_link_local, merged, node_blocks
 from recommender.learning.parties import ApiServer, Link, NodeParty, Outside, Party, PortNumber, in_order
 from recommender.policy.model import Direction, IPBlock, Peer, PortRange, Rule, protocol_of
 from recommender.policy.selector import Selector, namespaces_named
@@ -49,7 +49,7 @@ class RuleMaker:
     """Makes rules in one cluster.
 
     Args:
-        links: all that is to be admitted; nodes that only they know of count as nodes too.
+        links: all that is to be admitted; they tell of the nodes where the inventory does not.
         many: from how many nameless outside addresses on one port they are one block.
     """
 
@@ -64,10 +64,10 @@ class RuleMaker:
             party.address
             for link in links
             for party in (link.source, link.destination)
-            if isinstance(party, NodeParty) and party.address
+            if isinstance(party, NodeParty) and party.address and not is_link_local(party.address)
         }
         pods = [ip for pod in inventory.pods if not pod.host_network for ip in pod.addresses]
-        self._node_addresses = seen | set(inventory.node_at)
+        self._node_addresses = set(inventory.node_at) or seen
         self.nodes = node_blocks(self._node_addresses, pods)
 
     def selectable(self, party: Party) -> bool:
@@ -127,10 +127,16 @@ class RuleMaker:
             elif isinstance(peer, ApiServer):
                 for ip in sorted(self._api_servers | ({peer.address} if peer.address else set())):
                     yield Block(_single(ip), (ip,), (), "the API server"), port, [link]
-            else:
+            elif isinstance(peer, (NodeParty, Outside)) and peer.address in self._node_addresses:
                 # A node, or clients outside whose address a load balancer made a node's.
                 for node in self.nodes:
                     yield Block(node, (), (), "the nodes", wide=not node.single), port, [link]
+            elif isinstance(peer, NodeParty):
+                yield (
+                    Block(_single(peer.address), (peer.address,), (), "an address of a node's own"),
+                    port,
+                    [link],
+                )
         for port, by_address in outside.items():
             names = {ip: frozenset(n for link in at for n in link.names) for ip, at in by_address.items()}
             for block in blocks(names, self._many, self._own_networks):

@@ -8,6 +8,7 @@ lines cannot stand for a million nodes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,25 +22,34 @@ from recommender.text import printable
 FieldPath = tuple[str | int, ...]
 """Keys and indices from the root of a document, such as ("spec", "ingress", 0)."""
 
-MOST_ELEMENTS: Final = 200_000
-"""The most elements of one policy, far above what an API server stores: aliases let a small text grow."""
-
 MAX_DEPTH: Final = 100
 MAX_EXPANDED: Final = 1_000_000
+"""The most nodes that the aliases of one document may stand for."""
+
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_INT = re.compile(r"[-+]?(?:0b[01]+|0x[0-9a-f]+|0o?[0-7]+|[1-9][0-9]*|0)")
+_OCTAL = re.compile(r"([-+]?)0([0-7]+)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?")
+_LONGEST_INT: Final = 66
+"""A sign, ``0b`` and 63 digits: what is longer overflows."""
+
+_LONGEST_FLOAT: Final = 400
 _WORDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys("yes Yes YES true True TRUE on On ON".split(), True),
     **dict.fromkeys("no No NO false False FALSE off Off OFF".split(), False),
-    ".nan": float("nan"),
-    ".inf": float("inf"),
-    "-.inf": float("-inf"),
+    **dict.fromkeys(".nan .NaN .NAN".split(), math.nan),
+    **dict.fromkeys(".inf .Inf .INF +.inf +.Inf +.INF".split(), math.inf),
+    **dict.fromkeys("-.inf -.Inf -.INF".split(), -math.inf),
 }
 _CORE: Final = "tag:yaml.org,2002:"
-_SCALAR_TAGS: Final = frozenset(_CORE + kind for kind in ("int", "float", "bool", "null"))
+_SCALAR_TAGS: Final[dict[str, tuple[type, ...]]] = {
+    _CORE + "int": (int,),
+    _CORE + "float": (int, float),
+    _CORE + "bool": (bool,),
+    _CORE + "null": (type(None),),
+}
 _COLLECTION_TAGS: Final = frozenset((None, "!", _CORE + "map", _CORE + "seq"))
 _MISSING: Final = object()
 _MERGE: Final = object()
@@ -53,13 +63,14 @@ def scalar(text: str) -> Any:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] in "0123456789+-." and len(text) <= 64:
-        if _INT.fullmatch(text):
-            digits = text.replace("_", "").lower()
-            octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
+    if text[0] in "0123456789+-." and len(text) <= _LONGEST_FLOAT:
+        digits = text.replace("_", "").lower()
+        if len(digits) <= _LONGEST_INT and _INT.fullmatch(digits):
+            octal = _OCTAL.fullmatch(digits)
             return int(f"{octal[1]}{octal[2]}", 8) if octal else int(digits, 0)
-        if _FLOAT.fullmatch(text):
-            return float(text)
+        if _FLOAT.fullmatch(digits):
+            number = float(digits)
+            return text if math.isinf(number) else number
     return text
 
 
@@ -82,9 +93,15 @@ def documents(text: str | bytes, file: str = "") -> Iterator[Any]:
             deeper than ``MAX_DEPTH``, or its aliases expand to more than ``MAX_EXPANDED`` nodes.
     """
     try:
-        yield from _build(file, _Parser(text).get_event)
+        data = _encoded(text)
+        yield from _build(file, _Parser(data).get_event)
     except yaml.YAMLError as error:
-        raise _syntax_error(text, file, error) from None
+        raise _syntax_error(data, file, error) from None
+
+
+def _encoded(text: str | bytes) -> bytes:
+    """The text in UTF-8; half a surrogate is let through, and refused by the parser with its place."""
+    return text.encode(errors="surrogatepass") if isinstance(text, str) else text
 
 
 def _build(file: str, next_event: Callable[[], Any]) -> Iterator[Any]:
@@ -108,6 +125,9 @@ def _build(file: str, next_event: Callable[[], Any]) -> Iterator[Any]:
                     value = words[event.value] = scalar(event.value)
             elif event.tag in _SCALAR_TAGS:
                 value = scalar(value)
+                if value.__class__ not in _SCALAR_TAGS[event.tag]:
+                    kind = event.tag.removeprefix(_CORE)
+                    raise refuse(f"{printable(event.value, 60)!r} is no {kind}, as its tag says it is")
             elif event.tag not in (None, "!", _CORE + "str"):
                 raise refuse(f"tag {printable(event.tag, 60)} has no meaning here")
             if event.anchor is not None:
@@ -164,45 +184,69 @@ def _build(file: str, next_event: Callable[[], Any]) -> Iterator[Any]:
             frame.key = _MERGE
         else:
             if value.__class__ is not str:
-                value = _key(value)
+                value = _key(value, getattr(event, "value", ""))
             if value is None:
                 raise refuse(
                     "a key must be a word (is this a template? render it first, as helm template does)"
                 )
             if value in frame.value:
-                raise refuse(f"key {printable(value, 60)!r} is given twice")
+                raise refuse(f"key {printable(str(value), 60)!r} is given twice")
             frame.key = value
 
 
-def _key(value: Any) -> str | None:
-    """A key that is no string as the one it becomes in JSON, as for Kubernetes; None for what becomes none."""
+def _key(value: Any, written: str) -> str | int | float | None:
+    """A key that is no string: the one it becomes in JSON, if that is what was written.
+
+    ``on`` becomes "true" there and ``010`` "8", which nobody meant: such a key stays what it
+    is, for whoever reads the mapping to refuse. None for what can be no key.
+    """
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, (int, float)) else None
+        word = "true" if value else "false"
+    elif isinstance(value, (int, float)):
+        word = repr(value).removesuffix(".0")
+    else:
+        return None
+    return word if word == written else value
 
 
-def _syntax_error(text: str | bytes, file: str, error: yaml.YAMLError) -> ManifestError:
+def _syntax_error(data: bytes, file: str, error: yaml.YAMLError) -> ManifestError:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = data.count(b"\n", 0, error.position) + 1
+        return ManifestError(f"YAML: {printable(error.reason)}", file=file, line=line)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
-        return ManifestError(f"YAML: {printable(getattr(error, 'reason', None) or str(error))}", file=file)
+        return ManifestError(f"YAML: {printable(str(error))}", file=file)
     parts = (getattr(error, "context", None), getattr(error, "problem", None))
     reason = printable(", ".join(part for part in parts if part))
-    lines = (text.encode() if isinstance(text, str) else text).split(b"\n", mark.line + 1)
+    lines = data.split(b"\n", mark.line + 1)
     if any(b"{{" in line for line in lines[max(mark.line - 1, 0) : mark.line + 1]):
         reason += " (a template? render it first, as helm template does)"
     return ManifestError(f"YAML: {reason}", file=file, line=mark.line + 1)
 
 
+def field_name(path: FieldPath) -> str:
+    """``spec.ports[0].port``; a key that holds dots or the like is put in brackets and quotes."""
+    name = ""
+    for step in path:
+        if isinstance(step, int):
+            name += f"[{step}]"
+        elif re.fullmatch(r"[A-Za-z0-9_]+", step):
+            name += f".{step}" if name else step
+        else:
+            name += f"[{printable(step, 80)!r}]"
+    return name
+
+
 def line_of(text: str | bytes, index: int, path: FieldPath) -> int | None:
     """The 1-based line of the field at ``path`` of document ``index``; of its parent where it is absent.
 
-    None where the text has no such document. The text is parsed anew: meant for error messages.
+    None where the text has no such document, or is no YAML before that field. The text is parsed anew: meant for error messages.
     """
     keys: list[Any] = []  # of every open collection: the key whose value comes next, or the element's number
     matched, document = 0, -1
     line: int | None = None
     try:
-        next_event = _Parser(text).get_event
+        next_event = _Parser(_encoded(text)).get_event
         while True:
             event: Any = next_event()
             if isinstance(event, yaml.StreamEndEvent):
@@ -235,8 +279,7 @@ def line_of(text: str | bytes, index: int, path: FieldPath) -> int | None:
             if keys and not isinstance(keys[-1], int):
                 keys[-1] = _MISSING
     except yaml.YAMLError:
-        pass
-    return line
+        return None
 
 
 def _line(event: Any) -> int:

@@ -55,6 +55,14 @@ class Told(NamedTuple):
     edge: Edge | None = None
 
 
+class _Met(NamedTuple):
+    """An end that was met before: its number, what was said of it, and whose DNS answers are its own."""
+
+    number: int
+    side: Side
+    asker: tuple[str, str]
+
+
 def time_of(value: str) -> datetime | None:
     """A time in UTC, cut to microseconds; also seconds since 1970 as text; None for what is none."""
     try:
@@ -79,7 +87,7 @@ class Telling:
         self.since = since or EARLIEST
         self.until = until or LATEST
         self._sides: dict[bytes, Side] = {}
-        self._ends: dict[tuple[bytes, str, str], int] = {}
+        self._ends: dict[tuple[bytes, str, str], _Met] = {}
 
     def tell(self, flow: Flow, node: str, outer_time: str, tally: Tally) -> Told:
         """Count a flow.
@@ -108,77 +116,66 @@ class Telling:
             return Told("neighbour discovery", when)
         l7 = decode_any(flow.l7) if is_l7 and flow.l7 else {}
         l7 = l7 if isinstance(l7, dict) else {}
-        verdict_event = event == _VERDICT_EVENT or (not event and flow.verdict == "AUDIT")
-        opening = verdict_event or denied
-        reply = _is_reply(flow, opening, l7, protocol, layer)
+        verdict_event = event == _VERDICT_EVENT or (
+            not event and (flow.verdict == "AUDIT" or bool(flow.policy_match_type))
+        )
+        reply = _is_reply(flow, verdict_event or denied, l7, protocol, layer)
         port, src_port = _ports(layer, reply)
-        numbers = self._end(flow.source, ips[0], node), self._end(flow.destination, ips[1], node)
-        source, destination = reversed(numbers) if reply else numbers
-        edge = self.edges.edge(when, source, destination, protocol, port, src_port)
-        edge.traced |= not verdict_event
-        edge.answered |= flow.verdict != "DROPPED" and _proves_answer(layer, reply)
+        sender = self._end(flow.source, ips[0], node)
+        receiver = self._end(flow.destination, ips[1], node)
+        sender_names = sender.side.names + _names(flow.source_names)
+        receiver_names = receiver.side.names + _names(flow.destination_names)
+        source, destination = (receiver, sender) if reply else (sender, receiver)
+        edge = self.edges.edge(when, source.number, destination.number, protocol, port, src_port)
+        if not verdict_event:
+            edge.traced = True
+        if flow.verdict != "DROPPED" and _proves_answer(layer, reply):
+            edge.answered = True
         if denied:
             edge.denied = _add(edge.denied, src_port)
-        if flow.verdict == "AUDIT":
+        elif flow.verdict == "AUDIT":
             edge.audited = _add(edge.audited, src_port)
-        self._side_told(edge, flow, reply)
-        self._names(flow, numbers, ips)
+        # The direction is that of the connection at the endpoint that reports, not of the packet.
+        if flow.traffic_direction == "EGRESS":
+            edge.by_source = True
+        elif flow.traffic_direction == "INGRESS":
+            edge.by_destination = True
+        else:
+            edge.by_source |= source.side.local
+            edge.by_destination |= destination.side.local
+        if sender_names and ips[0]:
+            self.edges.named(receiver.asker, ips[0], sender_names)
+        if receiver_names and ips[1]:
+            self.edges.named(sender.asker, ips[1], receiver_names)
         if is_l7:
-            self._say(edge, l7, source)
+            self._say(edge, l7, source.asker)
             return Told(L7, when, edge)
         return Told(REPLY if reply else FLOW, when, edge)
 
-    def _end(self, raw: Raw, ip: str, node: str) -> int:
-        """The number of the end; see ``Edges.end``."""
+    def _end(self, raw: Raw, ip: str, node: str) -> _Met:
+        """An endpoint, by its bytes, its address and the cluster of the node that reports it."""
         said, node_cluster = bytes(raw), node.partition("/")[0] if "/" in node else ""
         key = (said, ip, node_cluster)
         known = self._ends.get(key)
         if known is not None:
             return known
-        side = self._side(said)
+        side = self._sides.get(said)
+        if side is None:
+            if len(self._sides) >= _CACHED:
+                self._sides.clear()
+            side = self._sides[said] = side_of(said)
         if not ip and not side.known:
             raise Unusable("neither address nor pod on one side")
         cluster = side.cluster or (node_cluster if side.local else "")
         if len(self._ends) >= _CACHED:
             self._ends.clear()
         end = End(ip, side.namespace, side.pod, side.labels, side.entity, cluster)
-        self._ends[key] = at = self.edges.end(end)
+        self._ends[key] = met = _Met(self.edges.end(end), side, end.asker)
         if side.workload is not None and side.pod:
             self.edges.runs(cluster, side.namespace, side.pod, side.workload)
-        return at
+        return met
 
-    def _side(self, said: bytes) -> Side:
-        side = self._sides.get(said)
-        if side is None:
-            if len(self._sides) >= _CACHED:
-                self._sides.clear()
-            side = self._sides[said] = side_of(said)
-        return side
-
-    def _side_told(self, edge: Edge, flow: Flow, reply: bool) -> None:
-        """Direction is that of the connection at the endpoint that reports, not of the packet."""
-        if flow.traffic_direction == "EGRESS":
-            edge.by_source = True
-        elif flow.traffic_direction == "INGRESS":
-            edge.by_destination = True
-        else:
-            sender = self._side(bytes(flow.source)).local
-            receiver = self._side(bytes(flow.destination)).local
-            edge.by_source |= receiver if reply else sender
-            edge.by_destination |= sender if reply else receiver
-
-    def _names(self, flow: Flow, numbers: tuple[int, int], ips: tuple[str, str]) -> None:
-        for raw, said, mine, other in (
-            (flow.source, flow.source_names, 0, 1),
-            (flow.destination, flow.destination_names, 1, 0),
-        ):
-            names = self._side(bytes(raw)).names
-            if said:
-                names += names_of(decode_any(said))
-            if names and ips[mine]:
-                self.edges.named(self.edges.ends[numbers[other]].asker, ips[mine], names)
-
-    def _say(self, edge: Edge, l7: dict[str, Json], source: int) -> None:
+    def _say(self, edge: Edge, l7: dict[str, Json], asker: tuple[str, str]) -> None:
         if self.edges.by_port and (said := l7_text(l7)):
             edge.say(said)
         dns = l7.get("dns")
@@ -187,7 +184,7 @@ class Telling:
         query, ips = name_of(dns.get("query")), pick(dns, "ips", "ipsList")
         for ip in ips if query and isinstance(ips, list) else ():
             if (found := address(text(ip))) is not None:
-                self.edges.named(self.edges.ends[source].asker, found, (query,))
+                self.edges.named(asker, found, (query,))
 
 
 def _by_policy(flow: Flow, event: int) -> bool:
@@ -283,6 +280,10 @@ def _ports(layer: Transport | Message | None, reply: bool) -> tuple[int | None, 
     if not port:
         raise Unusable("no destination port (field mask?)")
     return port, src_port or None
+
+
+def _names(raw: Raw) -> tuple[str, ...]:
+    return names_of(decode_any(raw)) if raw else ()
 
 
 def _proves_answer(layer: Transport | Message | None, reply: bool) -> bool:
