@@ -135,12 +135,11 @@ def moment(text: str) -> datetime:
 
 def since(text: str) -> timedelta | datetime:
     """What ``--since`` takes: a duration, or a time."""
-    if re.match(r"\s*[0-9]{4}-?[0-9]{2}", text):
-        return moment(text)
-    try:
+    if re.fullmatch(r"\s*(?:[0-9.]+[a-z])+\s*", text):
         return duration(text)
-    except OptionError as error:
-        raise OptionError(f"{error}; or a time, such as 2026-11-24T08:00:00Z") from None
+    if re.match(r"\s*[0-9]{4}-", text):
+        return moment(text)
+    raise OptionError(f"{text!r} is neither a duration such as 24h nor a time such as 2026-11-24T08:00:00Z")
 
 
 def jobs(text: str) -> int:
@@ -150,6 +149,22 @@ def jobs(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
         raise OptionError(f"{text!r} is neither a number of processes nor 'all'")
     return int(text)
+
+
+def _list(value: Any, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise OptionError(f"{place}: must be a list")
+    return value
+
+
+def _string(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f"{place}: must be text")
+    return value
+
+
+def _strings(value: Any, place: str) -> tuple[str, ...]:
+    return tuple(_string(item, place) for item in _list(value, place))
 
 
 def _time(value: Any, place: str) -> str:
@@ -169,15 +184,15 @@ _COMMAND_LINE: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "from": _some,
     "since": lambda value, place: since(_time(value, place)),
     "until": lambda value, place: moment(_time(value, place)),
-    "format": lambda value, place: _string(value, place),
+    "format": _string,
     "cluster": _some,
     "namespace": _some,
-    "target": lambda value, place: _string(value, place),
-    "out": lambda value, place: _string(value, place),
+    "target": _string,
+    "out": _string,
     "jobs": lambda value, place: jobs(_number(value, place)),
 }
 """The options of the command line, and how each is read where it stands in the configuration."""
-_OWN: Final = frozenset({"contract", "labels", "families", "trust", "exclude"})
+_BESIDES: Final = frozenset({"contract", "labels", "families", "trust", "exclude"})
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -203,7 +218,7 @@ def read_config(path: Path) -> dict[str, Any]:
     if loaded is None:
         return {}
     config = _mapping(loaded, str(path))
-    _known(config, _COMMAND_LINE.keys() | _OWN, str(path))
+    _known(config, _COMMAND_LINE.keys() | _BESIDES, str(path))
     return {
         key: _said(_COMMAND_LINE[key], value, f"{path}: {key}") if key in _COMMAND_LINE else value
         for key, value in config.items()
@@ -257,27 +272,33 @@ def _contract(base: tuple[Destination, ...], table: Any, place: str) -> tuple[De
         when = entry.get("when", "observed")
         if when not in _WHEN:
             raise OptionError(f"{where}: {when!r} is none of {', '.join(_WHEN)}")
-        own = bool(entry.get("namespace")) or bool(entry.get("address"))
-        if name in BUILT_IN and own:
+        found[name] = Destination(name, when) if name in BUILT_IN else _own(name, when, entry, where)
+        if name in BUILT_IN and entry.keys() != {"when"}:
             raise OptionError(f"{where}: is found in the cluster; give a place of your own another name")
-        if name not in BUILT_IN and not own:
-            known = ", ".join(BUILT_IN)
-            raise OptionError(f"{where}: neither one of {known} nor a namespace with pods or an address")
-        if entry.get("namespace") and entry.get("address"):
-            raise OptionError(f"{where}: either a namespace with pods or an address, not both")
-        found[name] = Destination(
-            name=name,
-            when=when,
-            namespace=_string(entry.get("namespace", ""), f"{where}.namespace"),
-            pods=_pairs(entry.get("pods", {}), f"{where}.pods"),
-            address=_cidr(entry.get("address", ""), f"{where}.address"),
-            ports=tuple(_port(text, f"{where}.ports") for text in _list(entry.get("ports", []), where)),
-        )
-        if own and not found[name].ports:
-            raise OptionError(f"{where}.ports: name at least one, such as 8200/TCP")
-        if entry.get("namespace") and not found[name].pods:
-            raise OptionError(f"{where}.pods: name the labels of the pods")
     return tuple(found[name] for name in sorted(found))
+
+
+def _own(name: str, when: When, entry: Mapping[str, Any], where: str) -> Destination:
+    """A destination the cluster does not tell of: pods or an address, and ports."""
+    if not entry.keys() & {"namespace", "pods", "address"}:
+        known = ", ".join(BUILT_IN)
+        raise OptionError(f"{where}: neither one of {known} nor a namespace with pods or an address")
+    if ("address" in entry) == ("namespace" in entry) or ("pods" in entry) != ("namespace" in entry):
+        raise OptionError(f"{where}: give a namespace with pods, or an address, not both")
+    pods = _mapping(entry.get("pods", {}), f"{where}.pods")
+    if "pods" in entry and not pods:
+        raise OptionError(f"{where}.pods: name the labels of the pods")
+    ports = _list(entry.get("ports", []), f"{where}.ports")
+    if not ports:
+        raise OptionError(f"{where}.ports: name at least one, such as 8200/TCP")
+    return Destination(
+        name=name,
+        when=when,
+        namespace=_string(entry.get("namespace", ""), f"{where}.namespace"),
+        pods=tuple(sorted((key, _string(value, f"{where}.pods.{key}")) for key, value in pods.items())),
+        address=_cidr(entry["address"], f"{where}.address") if "address" in entry else "",
+        ports=tuple(_port(port, f"{where}.ports") for port in ports),
+    )
 
 
 def _mapping(value: Any, place: str) -> dict[str, Any]:
@@ -292,28 +313,6 @@ def _known(value: Mapping[str, Any], known: Set[str], place: str) -> None:
             raise OptionError(f"{place}: unknown key {key!r}; known are {', '.join(sorted(known))}")
 
 
-def _list(value: Any, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise OptionError(f"{place}: must be a list")
-    return value
-
-
-def _string(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise OptionError(f"{place}: must be text")
-    return value
-
-
-def _strings(value: Any, place: str) -> tuple[str, ...]:
-    return tuple(_string(item, place) for item in _list(value, place))
-
-
-def _pairs(value: Any, place: str) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        sorted((key, _string(item, f"{place}.{key}")) for key, item in _mapping(value, place).items())
-    )
-
-
 def _count(value: Any, place: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
         raise OptionError(f"{place}: must be a whole number of at least 1")
@@ -321,16 +320,14 @@ def _count(value: Any, place: str) -> int:
 
 
 def _cidr(value: Any, place: str) -> str:
-    if not _string(value, place):
-        return ""
     try:
-        return str(ipaddress.ip_network(value))
+        return str(ipaddress.ip_network(_string(value, place)))
     except ValueError as error:
         raise OptionError(f"{place}: {error}") from None
 
 
 def _port(value: Any, place: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(\d{1,5})(?:/(TCP|UDP|SCTP))?", str(value))
+    match = re.fullmatch(r"([0-9]{1,5})(?:/(TCP|UDP|SCTP))?", str(value))
     if match is None or not 1 <= int(match[1]) <= 65535:
         raise OptionError(f"{place}: {value!r} is no port such as 8200/TCP")
     return (match[2] or "TCP", int(match[1]))

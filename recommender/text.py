@@ -10,8 +10,10 @@ import re
 import unicodedata
 
 _UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&]|^[-+#=!]|^\d+(?=[.)]))")
-_AUTOLINK = re.compile(r"@|#(?=\d)|\b(?:https?|ftp|mailto|xmpp)(?=:)|\bwww(?=\.)", re.IGNORECASE)
+# CI systems carry out what they find in a log: `::warning::` at the start of a line, `##vso[…]` and `##[…]` anywhere.
+_COMMAND = re.compile(r"^(?= *::)( *):|#(?=#(?:vso)?\[)", re.IGNORECASE)
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>|~$&]|^ *(?:[-+#=!]|[0-9]+[.)])")
+_AUTOLINK = re.compile(r"@|#(?=\d)|\bGH(?=-\d)|\b(?:https?|ftp|mailto|xmpp)(?=:)|\bwww(?=\.)", re.IGNORECASE)
 
 
 def printable(text: str, limit: int = 200) -> str:
@@ -20,7 +22,8 @@ def printable(text: str, limit: int = 200) -> str:
         f"\\u{{{ord(c):x}}}" if unicodedata.category(c) in _UNSHOWN or (c.isspace() and c != " ") else c
         for c in text[: limit + 1]
     )
-    return shown if len(text) <= limit else shown[:limit] + "…"
+    shown = _COMMAND.sub(lambda found: f"{found[1] or ''}\\u{{{ord(found[0][-1]):x}}}", shown)
+    return shown if len(shown) <= limit else shown[:limit] + "…"
 
 
 def markdown(text: str, limit: int = 200) -> str:
@@ -29,10 +32,10 @@ def markdown(text: str, limit: int = 200) -> str:
     GitHub looks for mentions and addresses after Markdown was read, so a backslash does not
     stop those; an invisible space does.
     """
-    shown = _MARKDOWN.sub(r"\\\1", printable(text, limit))
+    shown = _MARKDOWN.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", printable(text, limit))
     return _AUTOLINK.sub(lambda found: f"{found[0]}&#8203;", shown)
 
 
 def code(text: str, limit: int = 200) -> str:
     """An inline code span, also inside a table cell, that its content cannot leave."""
-    return "`" + printable(text, limit).replace("`", "'").replace("|", "¦") + "`"
+    return "`" + (printable(text, limit).replace("`", "'").replace("|", "¦") or " ") + "`"

@@ -17,7 +17,7 @@ import msgspec
 
 from recommender.errors import FormatError, InputError, ManifestError
 from recommender.policy import documents as yaml_documents
-from recommender.policy.documents import FieldPath, line_of
+from recommender.policy.documents import FieldPath, field_name, line_of
 from recommender.text import printable
 
 MAX_BYTES: Final = 4 << 30
@@ -167,27 +167,43 @@ def documents(file: File) -> Iterator[Document]:
         FormatError: the file holds flows.
         ManifestError: the syntax is wrong, with the line.
     """
-    text = file.data.lstrip()
-    if text[:1] == b"{":
+    if re.match(rb"\s*\{", file.data):
+        found: list[Document] = []
         try:
-            msgspec.json.decode(text, type=msgspec.Raw)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            _refuse_flows(file, text)
+            for raw in _json_objects(file):
+                if not found:
+                    _refuse_flows(file, raw)
+                found.append(Document(file, 0, (), raw))
+        except ManifestError:
             if file.name.lower().removesuffix(".gz").endswith(".json"):
-                raise _json_error(file, len(file.data) - len(text), error) from None
+                raise
         else:
-            _refuse_flows(file, text)
-            yield Document(file, 0, (), msgspec.Raw(text))
+            yield from found
             return
     for index, value in enumerate(yaml_documents.documents(file.data, file.name)):
         if value is not None:
             yield Document(file, index, (), value)
 
 
-def _refuse_flows(file: File, text: bytes) -> None:
-    line = text.partition(b"\n")[0]
+def _json_objects(file: File) -> Iterator[msgspec.Raw]:
+    """The JSON objects of a file, which may follow each other as jq prints them."""
+    rest = memoryview(file.data)
+    while rest:
+        end = len(rest)
+        try:
+            msgspec.json.decode(rest, type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            more = re.search(r"trailing characters \(byte (\d+)\)", str(error))
+            if more is None:
+                raise _json_error(file, len(file.data) - len(rest), error) from None
+            end = int(more[1]) - 1
+        yield msgspec.Raw(rest[:end])
+        rest = rest[end:]
+
+
+def _refuse_flows(file: File, first: msgspec.Raw) -> None:
     try:
-        top = msgspec.json.decode(line if line.strip() != b"{" else text, type=_Top)
+        top = msgspec.json.decode(first, type=_Top)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return
     if top.kind is None and (top.flow, top.lost_events, top.node_status) != (None, None, None):
@@ -197,9 +213,9 @@ def _refuse_flows(file: File, text: bytes) -> None:
         )
 
 
-def _json_error(file: File, skipped: int, error: Exception) -> ManifestError:
+def _json_error(file: File, start: int, error: Exception) -> ManifestError:
     at = re.search(r"\(byte (\d+)\)", str(error))
-    line = file.data.count(b"\n", 0, skipped + int(at[1])) + 1 if at else None
+    line = file.data.count(b"\n", 0, start + int(at[1])) + 1 if at else None
     match error:
         case RecursionError():
             reason = "JSON is nested too deeply"
@@ -272,16 +288,3 @@ def _explain(message: str, value: Any) -> tuple[str, FieldPath]:
             value = value[step]
         path[-1] = next(key for key, one in value.items() if not isinstance(one, str))
     return printable(reason[:1].lower() + reason[1:]), tuple(path)
-
-
-def field_name(path: FieldPath) -> str:
-    """``spec.ports[0].port``; a key that holds dots is put in brackets."""
-    name = ""
-    for step in path:
-        if isinstance(step, int):
-            name += f"[{step}]"
-        elif re.fullmatch(r"[A-Za-z0-9_]+", step):
-            name += f".{step}" if name else step
-        else:
-            name += f"[{printable(step, 80)!r}]"
-    return name

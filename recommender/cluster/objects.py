@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from recommender.cluster import shapes
-from recommender.cluster.documents import Document, field_name
+from recommender.cluster.documents import Document
 from recommender.cluster.inventory import Backends, Namespace, Node, Port, Service, ServicePort
-from recommender.errors import ManifestError
 from recommender.policy.documents import FieldPath
 from recommender.policy.model import Policy, address, network
-from recommender.policy.selector import Labels, Requirement, Selector, labels_of
+from recommender.policy.selector import Labels, Requirement, Selector, is_dns_label, is_subdomain, labels_of
 from recommender.text import printable
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
@@ -147,11 +146,12 @@ def object_of(document: Document, kind: Kind) -> Object:
     )
     if not name:
         raise document.error("is missing", ("metadata", "name"))
-    _check_name(document, name, ("metadata", field))
+    sound = is_dns_label if kind.name == "Namespace" else is_subdomain
+    _check_name(document, name, ("metadata", field), sound)
     namespace = ""
     if kind.name not in ("Namespace", "Node"):
         namespace = meta.namespace or "default"
-        _check_name(document, namespace, ("metadata", "namespace"))
+        _check_name(document, namespace, ("metadata", "namespace"), is_dns_label)
     owners = meta.owner_references or []
     owner = None
     if owners:
@@ -173,12 +173,14 @@ def object_of(document: Document, kind: Kind) -> Object:
     return Object(about, READERS[kind.group, kind.name](document, about))
 
 
-def _check_name(document: Document, name: str, path: FieldPath) -> None:
+def _check_name(
+    document: Document, name: str, path: FieldPath, sound: Callable[[str], bool] = is_subdomain
+) -> None:
     """Refuse what the API server would: names end in file names and in YAML.
 
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
     """
-    if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
+    if not sound(name):
         raise document.error(f"{printable(name, 60)!r} is not a name Kubernetes accepts", path)
 
 
@@ -297,14 +299,24 @@ def _read_service(document: Document, about: About) -> Service:
                 port.name or "",
                 port.protocol or "TCP",
                 port.port,
-                port.port if port.target_port in (None, 0, "") else port.target_port,
+                _target(document, n, port) or port.port,
                 port.node_port or None,
             )
-            for port in spec.ports or ()
+            for n, port in enumerate(spec.ports or ())
         ),
         spec.type or "ClusterIP",
         about.labels,
     )
+
+
+def _target(document: Document, n: int, port: shapes.ServicePort) -> int | str | None:
+    """The port's target; a number may stand in quotes, as templates write it."""
+    target = port.target_port
+    if isinstance(target, str) and re.fullmatch(r"[0-9]{1,9}", target):
+        target = int(target)
+    if isinstance(target, int) and not 0 <= target <= 65535:
+        raise document.error("must be within 1..65535", ("spec", "ports", n, "targetPort"))
+    return target
 
 
 def _numbered(ports: list[shapes.Port] | None) -> tuple[tuple[str, str, int], ...]:
@@ -376,13 +388,12 @@ def _read_policy(document: Document, about: About) -> Policy:
     from recommender.policy.manifest import policy_from
 
     given = {**document.plain(), "apiVersion": about.kind.api_version, "kind": about.kind.name}
-    try:
-        return policy_from(given, file=document.file.name, line=document.line)
-    except ManifestError as error:
-        if not document.path:
-            raise
-        field = ".".join(part for part in (field_name(document.path), error.field) if part)
-        raise ManifestError(error.reason, file=error.file, line=error.line, field=field) from None
+    root = document.path
+
+    def line(path: FieldPath) -> int | None:
+        return document.line(path[len(root) :])
+
+    return policy_from(given, file=document.file.name, line=line, root=root)
 
 
 READERS: Final[Mapping[tuple[str, str], Callable[[Document, About], Value]]] = {

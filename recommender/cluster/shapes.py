@@ -8,13 +8,13 @@ Source: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.33/
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from recommender.policy.model import Protocol
 from recommender.policy.selector import Operator
 
-Protocol = Literal["TCP", "UDP", "SCTP"]
 PortNumber = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 

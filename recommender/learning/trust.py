@@ -180,7 +180,7 @@ def _scans(evidence: Evidence, options: Options) -> Iterator[tuple[str, str, pd.
                 )
             ]
             chosen = pd.Series(rows.index.isin(inside.index[passing]), index=rows.index)
-            minutes = max(1, round((end - start).total_seconds() / 60))
+            minutes = max(1, round((inside["first"].max() - start).total_seconds() / 60))
             reason = f"{len(targets)} targets within {minutes} min, {len(quiet)} of them without an answer"
             yield _named(evidence, src), reason, chosen
 

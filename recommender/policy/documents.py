@@ -240,7 +240,8 @@ def field_name(path: FieldPath) -> str:
 def line_of(text: str | bytes, index: int, path: FieldPath) -> int | None:
     """The 1-based line of the field at ``path`` of document ``index``; of its parent where it is absent.
 
-    None where the text has no such document, or is no YAML before that field. The text is parsed anew: meant for error messages.
+    None where the text has no such document, or is no YAML before that field. The text is parsed anew:
+    meant for error messages.
     """
     keys: list[Any] = []  # of every open collection: the key whose value comes next, or the element's number
     matched, document = 0, -1

@@ -201,8 +201,8 @@ class Judge:
         An endpoint's ``name`` is that of one pod, or empty: two ends with one namespace and
         name are the same pod, which always reaches itself.
         """
-        sides = []
-        for direction, exempt, subject, peer in self._sides(source, destination):
+        sides: dict[Direction, Side] = {}
+        for direction, (exempt, subject, peer) in self._sides(source, destination).items():
             policies = subject.sides[direction].policies
             admitting = tuple(
                 opened.rule
@@ -210,8 +210,8 @@ class Judge:
                 if opened.spans is None
                 or any(name == protocol and first <= port <= last for name, first, last in opened.spans)
             )
-            sides.append(Side(policies, admitting, exempt))
-        return Verdict(*sides)
+            sides[direction] = Side(policies, admitting, exempt)
+        return Verdict(**sides)
 
     def reach(self, source: Endpoint, destination: Endpoint) -> Reach:
         """The ports of the destination that a source is admitted to by both sides."""
@@ -219,7 +219,7 @@ class Judge:
 
     def admits(self, source: Endpoint, destination: Endpoint, direction: Direction) -> Reach:
         """The ports that one side alone admits: the source's egress, or the destination's ingress."""
-        _, exempt, subject, peer = self._sides(source, destination)[DIRECTIONS[::-1].index(direction)]
+        exempt, subject, peer = self._sides(source, destination)[direction]
         if exempt or not subject.sides[direction].policies:
             return Reach(EVERY_PORT)
         return Reach.of(
@@ -255,17 +255,15 @@ class Judge:
                 peers = None if rule.targets is None else pointed_at(rule.targets)
                 yield Grant(compiled.policy, rule.index, rule.rule, subjects, peers, rule.blocks)
 
-    def _sides(
-        self, source: Endpoint, destination: Endpoint
-    ) -> tuple[tuple[Direction, str, _Class, _Class], tuple[Direction, str, _Class, _Class]]:
-        """Egress, then ingress: why it is exempt (or ""), the class judged and the class at the other end."""
+    def _sides(self, source: Endpoint, destination: Endpoint) -> dict[Direction, tuple[str, _Class, _Class]]:
+        """Why a side is exempt (or ""), the class judged and the class at the other end."""
         outgoing, incoming = self._class_of(source), self._class_of(destination)
         itself = own_node = ""
         if source.name == destination.name != "" and source.namespace == destination.namespace is not None:
             itself = ITSELF
         if source.node == destination.node != "" and (source.namespace is None or source.host_network):
             own_node = OWN_NODE
-        return ("egress", itself, outgoing, incoming), ("ingress", itself or own_node, incoming, outgoing)
+        return {"egress": (itself, outgoing, incoming), "ingress": (itself or own_node, incoming, outgoing)}
 
     def _class_of(self, endpoint: Endpoint) -> _Class:
         if endpoint.namespace is None or endpoint.host_network:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from textwrap import indent
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import yaml
 
 from recommender.errors import ManifestError
-from recommender.policy.documents import MOST_ELEMENTS, FieldPath, documents, line_of
+from recommender.policy.documents import FieldPath, documents, line_of
 from recommender.policy.model import (
     DIRECTIONS,
     PROTOCOLS,
@@ -29,7 +29,16 @@ from recommender.policy.model import (
     Rule,
     network,
 )
-from recommender.policy.selector import EVERYTHING, OPERATORS, Requirement, Selector, labels_of
+from recommender.policy.node import Node, Source
+from recommender.policy.selector import (
+    EVERYTHING,
+    OPERATORS,
+    Requirement,
+    Selector,
+    is_dns_label,
+    is_subdomain,
+    labels_of,
+)
 from recommender.text import printable
 
 try:
@@ -37,9 +46,6 @@ try:
 except ImportError:  # PyYAML without libyaml: slower, same meaning
     from yaml import SafeDumper  # type: ignore[assignment]
 
-__all__ = ["documents", "line_of", "load", "policy_from", "policy_to", "render"]
-
-Word = TypeVar("Word", bound=str)
 API_VERSION: Final = "networking.k8s.io/v1"
 _METADATA = (
     "name", "namespace", "labels", "annotations", "creationTimestamp", "deletionGracePeriodSeconds",
@@ -48,37 +54,40 @@ _METADATA = (
 )  # fmt: skip
 _PEERS: Final[dict[Direction, str]] = {"ingress": "from", "egress": "to"}
 _TYPES: Final[dict[str, Direction]] = {"Ingress": "ingress", "Egress": "egress"}
-_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_NAMESPACE = re.compile(_DNS_LABEL)
-_SUBDOMAIN = re.compile(rf"{_DNS_LABEL}(\.{_DNS_LABEL})*")
-_QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
-_PORT_NAME = re.compile(r"(?=[0-9-]*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
+_PORT_NAME = re.compile(r"(?=[0-9-]*[a-z])(?=.{1,15}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def policy_from(
-    obj: Mapping[str, Any], *, file: str = "", line: Callable[[FieldPath], int | None] | None = None
+    obj: Mapping[str, Any],
+    *,
+    file: str = "",
+    line: Callable[[FieldPath], int | None] = lambda _: None,
+    root: FieldPath = (),
 ) -> Policy:
     """The policy that a decoded manifest stands for.
 
     Args:
         obj: the manifest, as YAML or JSON decodes it.
         file: where it came from; kept as ``Policy.origin``, named in errors.
-        line: tells the line of a path in the object; asked only when there is an error.
+        line: tells the line of a field in the document; asked only when there is an error.
+        root: where in its document the object stands, such as ("items", 0); fields are named from there.
 
     Raises:
         ManifestError: what the API server would refuse, with the field, and the line where known.
     """
-    root = _Node(obj, (), _Source(file, line or (lambda _: None)))
-    top = root.mapping()
-    root.required(top, "kind").one_of(("NetworkPolicy",))
-    root.required(top, "apiVersion").one_of((API_VERSION,))
-    root.fields("apiVersion", "kind", "metadata", "spec", "status")
-    metadata = root.required(top, "metadata")
+    node = Node(obj, root, Source(file, line))
+    top = node.mapping()
+    node.required(top, "kind").one_of(("NetworkPolicy",))
+    node.required(top, "apiVersion").one_of((API_VERSION,))
+    node.fields("apiVersion", "kind", "metadata", "spec", "status")
+    metadata = node.required(top, "metadata")
     about = metadata.fields(*_METADATA)
-    name = metadata.required(about, "name").matching(_SUBDOMAIN, 253, "a DNS-1123 subdomain")
+    name = metadata.required(about, "name").passing(
+        is_subdomain, "a DNS-1123 subdomain of at most 253 characters"
+    )
     namespace = "default"
     if "namespace" in about:
-        namespace = about["namespace"].matching(_NAMESPACE, 63, "a DNS-1123 label")
+        namespace = about["namespace"].passing(is_dns_label, "a DNS-1123 label of at most 63 characters")
     if "annotations" in about:
         about["annotations"].strings()
     labels = labels_of(about["labels"].labels()) if "labels" in about else ()
@@ -131,20 +140,16 @@ def load(text: str, file: str = "") -> tuple[Policy, ...]:
     """
     found: list[Policy] = []
     for place, document in enumerate(documents(text, file)):
-        parts: list[tuple[FieldPath, Any]] = [((), document)]
+        line = partial(line_of, text, place)
         if isinstance(document, dict) and document.get("kind") in ("List", "NetworkPolicyList"):
             items = document.get("items")
             if not isinstance(items, list):
-                raise ManifestError("must be a list", file=file, line=line_of(text, place, ()), field="items")
-            parts = [(("items", index), item) for index, item in enumerate(items)]
-        elif document is None:
-            continue
-        for root, part in parts:
-
-            def line(path: FieldPath, place: int = place, root: FieldPath = root) -> int | None:
-                return line_of(text, place, root + path)
-
-            found.append(policy_from(part, file=file, line=line))
+                raise ManifestError("must be a list", file=file, line=line(("items",)), field="items")
+            found += (
+                policy_from(item, file=file, line=line, root=("items", n)) for n, item in enumerate(items)
+            )
+        elif document is not None:
+            found.append(policy_from(document, file=file, line=line))
     return tuple(found)
 
 
@@ -219,21 +224,21 @@ def _port_to(port: PortRange) -> dict[str, Any]:
     return {name: value for name, value in written.items() if value is not None}
 
 
-def _directions(node: _Node) -> tuple[Direction, ...]:
+def _directions(node: Node) -> tuple[Direction, ...]:
     items = node.items()
     if len(items) > len(_TYPES):
         raise node.fault("may not name more than two policy types")
     return tuple(_TYPES[item.one_of(tuple(_TYPES))] for item in items)
 
 
-def _rule(node: _Node, direction: Direction) -> Rule:
+def _rule(node: Node, direction: Direction) -> Rule:
     fields = node.fields(_PEERS[direction], "ports")
     peers = fields[_PEERS[direction]].items() if _PEERS[direction] in fields else []
     ports = fields["ports"].items() if "ports" in fields else []
     return Rule(tuple(map(_peer, peers)) or None, tuple(map(_port, ports)) or None)
 
 
-def _peer(node: _Node) -> Peer:
+def _peer(node: Node) -> Peer:
     fields = node.fields("podSelector", "namespaceSelector", "ipBlock")
     if not fields:
         raise node.fault("must have a podSelector, a namespaceSelector or an ipBlock")
@@ -247,7 +252,7 @@ def _peer(node: _Node) -> Peer:
     return Peer(namespaces, pods)
 
 
-def _block(node: _Node) -> IPBlock:
+def _block(node: Node) -> IPBlock:
     fields = node.fields("cidr", "except")
     cidr = node.required(fields, "cidr")
     whole = network(cidr.cidr())
@@ -260,14 +265,16 @@ def _block(node: _Node) -> IPBlock:
     return IPBlock(cidr.text(), tuple(hole.text() for hole in holes))
 
 
-def _port(node: _Node) -> PortRange:
+def _port(node: Node) -> PortRange:
     fields = node.fields("protocol", "port", "endPort")
     protocol: Protocol = fields["protocol"].one_of(PROTOCOLS) if "protocol" in fields else "TCP"
     port: int | str | None = None
     if "port" in fields:
         given = fields["port"]
         if isinstance(given.value, str):
-            port = given.matching(_PORT_NAME, 15, "a port name (or a number, without quotes)")
+            port = given.passing(
+                _is_port_name, "a port name of at most 15 characters (or a number, without quotes)"
+            )
         else:
             port = given.port_number()
     end = None
@@ -280,7 +287,7 @@ def _port(node: _Node) -> PortRange:
     return PortRange(protocol, port, end)
 
 
-def _selector(node: _Node) -> Selector:
+def _selector(node: Node) -> Selector:
     fields = node.fields("matchLabels", "matchExpressions")
     found: list[Requirement] = []
     if "matchLabels" in fields:
@@ -297,134 +304,5 @@ def _selector(node: _Node) -> Selector:
     return Selector(tuple(found))
 
 
-@dataclass(slots=True)
-class _Source:
-    """Where an object came from, and how many of its elements have been looked at."""
-
-    file: str
-    line: Callable[[FieldPath], int | None]
-    elements: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A value in a manifest that knows its place, so that every complaint names it."""
-
-    value: object
-    path: FieldPath
-    source: _Source
-
-    def fault(self, reason: str, *below: str) -> ManifestError:
-        path = self.path + below
-        field = ""
-        for step in path:
-            plain = isinstance(step, str) and step.isidentifier()
-            field += f".{step}" if plain else f"[{printable(str(step), 80)}]"
-        return ManifestError(
-            reason, file=self.source.file, line=self.source.line(path), field=field.removeprefix(".")
-        )
-
-    def wrong(self, expected: str) -> ManifestError:
-        match self.value:
-            case None:
-                given = "is empty"
-            case bool():
-                given = f"is the boolean {str(self.value).lower()} (in quotes it is a string)"
-            case int() | float() if abs(self.value) < 1e18:
-                given = f"is the number {self.value} (in quotes it is a string)"
-            case str():
-                given = f"is {printable(self.value, 60)!r}"
-            case _:
-                given = f"is a {type(self.value).__name__}"
-        return self.fault(f"must be {expected}, {given}")
-
-    def mapping(self) -> dict[str, _Node]:
-        """What is set in a mapping: an explicit null is an absent field, as in the API."""
-        if not isinstance(self.value, Mapping):
-            raise self.wrong("a mapping")
-        return {str(key): self._below(str(key), v) for key, v in self.value.items() if v is not None}
-
-    def fields(self, *known: str) -> dict[str, _Node]:
-        """What is set in a mapping that has no other fields than these."""
-        for key in self.value if isinstance(self.value, Mapping) else ():
-            if key not in known:
-                raise self.fault(f"unknown field; known here: {', '.join(known)}", str(key))
-        return self.mapping()
-
-    def required(self, fields: Mapping[str, _Node], name: str) -> _Node:
-        if name not in fields:
-            raise self.fault("is required", name)
-        return fields[name]
-
-    def items(self) -> list[_Node]:
-        if not isinstance(self.value, list | tuple):
-            raise self.wrong("a list")
-        return [self._below(index, value) for index, value in enumerate(self.value)]
-
-    def _below(self, step: str | int, value: object) -> _Node:
-        # Aliases let a small text stand for an endless object.
-        self.source.elements += 1
-        if self.source.elements > MOST_ELEMENTS:
-            raise self.fault(f"the object has more than {MOST_ELEMENTS} elements")
-        return _Node(value, (*self.path, step), self.source)
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.wrong("a string")
-        return self.value
-
-    def one_of(self, known: tuple[Word, ...]) -> Word:
-        text = self.text()
-        for word in known:
-            if word == text:
-                return word
-        raise self.wrong(" or ".join(known))
-
-    def matching(self, form: re.Pattern[str], longest: int, meant: str) -> str:
-        text = self.text()
-        if len(text) > longest or not form.fullmatch(text):
-            raise self.wrong(f"{meant} of at most {longest} characters")
-        return text
-
-    def port_number(self) -> int:
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or not 1 <= self.value <= 65535:
-            raise self.wrong("a number within 1..65535")
-        return self.value
-
-    def cidr(self) -> str:
-        text = self.text()
-        try:
-            if not re.fullmatch(r"[0-9a-fA-F:.]+/[0-9]+", text):
-                raise ValueError
-            network(text)
-        except ValueError:
-            raise self.wrong("a CIDR such as 10.0.0.0/8 or 2001:db8::/32") from None
-        return text
-
-    def strings(self) -> dict[str, str]:
-        """A mapping of strings to strings."""
-        if not isinstance(self.value, Mapping):
-            raise self.wrong("a mapping")
-        below = {key: self._below(str(key), value) for key, value in self.value.items()}
-        return {_Node(key, node.path, self.source).text(): node.text() for key, node in below.items()}
-
-    def labels(self) -> dict[str, str]:
-        """A mapping of label keys to label values."""
-        found = self.strings()
-        for key, value in found.items():
-            below = self._below(key, value)
-            below.label_value()
-            _Node(key, below.path, self.source).label_key()
-        return found
-
-    def label_key(self) -> str:
-        prefix, slash, name = self.text().rpartition("/")
-        sound = len(name) <= 63 and _QUALIFIED.fullmatch(name)
-        if not sound or (slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))):
-            raise self.wrong("a label key")
-        return self.text()
-
-    def label_value(self) -> str:
-        if self.text() == "":
-            return ""
-        return self.matching(_QUALIFIED, 63, "empty or a label value")
+def _is_port_name(text: str) -> bool:
+    return _PORT_NAME.fullmatch(text) is not None

@@ -152,8 +152,7 @@ class PortRange:
     end: int | None = None
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol {self.protocol!r} is none of {', '.join(PROTOCOLS)}")
+        protocol_of(self.protocol)
         if isinstance(self.port, int) and not 1 <= self.port <= 65535:
             raise ValueError(f"port {self.port} is not within 1..65535")
         if self.end is not None and not (isinstance(self.port, int) and self.port <= self.end <= 65535):

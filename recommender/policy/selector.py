@@ -21,6 +21,7 @@ Labels = tuple[tuple[str, str], ...]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def is_dns_label(text: str) -> bool:
@@ -29,8 +30,11 @@ def is_dns_label(text: str) -> bool:
 
 
 def is_subdomain(text: str) -> bool:
-    """May it be the name of an object, or the prefix of a label key (RFC 1123 subdomain)?"""
-    return len(text) <= 253 and all(is_dns_label(part) for part in text.split("."))
+    """May it be the name of an object, or the prefix of a label key (RFC 1123 subdomain)?
+
+    Kubernetes, other than the RFC, sets no limit to the parts between the dots.
+    """
+    return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
 
 
 def is_label_key(text: str) -> bool:

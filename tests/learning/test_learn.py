@@ -33,7 +33,7 @@ def policy(found: Recommendation, name: str) -> Policy:
     return one
 
 
-def pod(namespace: str, labels: dict[str, str], name: str = "new", **more: object) -> Endpoint:
+def pod(namespace: str, labels: dict[str, str], name: str = "", **more: object) -> Endpoint:
     return Endpoint(namespace, labels_of(labels), name=name, **more)  # type: ignore[arg-type]
 
 
@@ -343,12 +343,8 @@ def test_a_name_behind_many_addresses_is_one_wide_block(shop: Scene) -> None:
     for n in range(1, 41):
         shop.talk("shop/cart", f"ip:{50 + n}.1.2.3", 443, names=("api.example.com",))
     found = shop.recommend()
-    (block,) = [
-        peer.block
-        for rule in policy(found, "shop/cart").egress or ()
-        for peer in rule.peers or ()
-        if peer.block
-    ]
+    rules = policy(found, "shop/cart").egress or ()
+    (block,) = [peer.block for rule in rules for peer in rule.peers or () if peer.block]
     assert str(block).startswith("0.0.0.0/0 except 10.0.0.0/8, 100.64.0.0/10")
     assert "/32" not in found.yaml
     assert not allowed(found, pod("shop", {"app": "cart"}), address("169.254.169.254"), 443)
