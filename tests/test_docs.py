@@ -12,21 +12,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 import zstandard
 
 import recommender
 from recommender import Options
-from recommender.cli import command
+from recommender.cli import BUG, command
 from recommender.errors import OptionError, ZtError
 from recommender.options import BUILT_IN, read_config, with_config
 
@@ -129,43 +129,57 @@ def run(place: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[st
     )
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A command of the README: where it stands, what is shown of its output, and what became of it.
+
+    ``written`` are the manifests in ``proposal`` after it, ``review`` is the REVIEW.md.
+    """
+
+    line: int
+    command: str
+    shown: str
+    code: int
+    output: str
+    written: Mapping[str, str]
+    review: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.command}\n{self.output}"
+
+
 @pytest.fixture(scope="module")
-def ran(place: Path) -> list[tuple[Block, str, str, subprocess.CompletedProcess[str]]]:
-    """Every command and script, run in the order of the README: (block, command, what is shown, how it went)."""
+def ran(place: Path) -> list[Ran]:
+    """Every command and script, run in the order of the README."""
     found = []
     for block in blocks("console", "sh"):
         parts = commands(block.text) if block.language == "console" else [(block.text, "")]
         for line, shown in parts:
             script = f"set -euo pipefail\n{line}"
-            found.append((block, line, shown, run(place, "bash", "-c", script, stderr=subprocess.STDOUT)))
+            done = run(place, "bash", "-c", script, stderr=subprocess.STDOUT)
+            top = place / "proposal"
+            manifests = {str(path.relative_to(top)): path.read_text("utf-8") for path in top.glob("*/*.yaml")}
+            review = (top / "REVIEW.md").read_text("utf-8") if (top / "REVIEW.md").is_file() else ""
+            found.append(Ran(block.line, line, shown, done.returncode, done.stdout, manifests, review))
     return found
 
 
-def test_every_command_runs(ran: list[Any]) -> None:
-    failed = [f"line {b.line}: {line}\n{done.stdout}" for b, line, _, done in ran if done.returncode]
+def test_every_command_runs(ran: list[Ran]) -> None:
+    failed = [str(one) for one in ran if one.code]
     assert not failed, "\n".join(failed)
-    assert sum("zt-recommend" in line for _, line, _, _ in ran) >= 4
+    assert sum("zt-recommend " in one.command for one in ran) >= 4
 
 
-def test_every_output_is_what_comes_out(ran: list[Any]) -> None:
-    wrong = [
-        f"line {block.line}: $ {line}\n{done.stdout}"
-        for block, line, shown, done in ran
-        if shown.strip() and not matches(shown, done.stdout)
-    ]
+def test_every_output_is_what_comes_out(ran: list[Ran]) -> None:
+    wrong = [str(one) for one in ran if one.shown.strip() and not matches(one.shown, one.output)]
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_was_collected_from_the_agents_gives_the_policies_of_the_demo(
-    ran: list[Any], place: Path
-) -> None:
-    """The last command on the README's own snapshot and recording was for staging alone."""
-    assert {path.name for path in (place / "proposal").iterdir()} == {"REVIEW.md", "proposal.json", "staging"}
-    assert (place / "cluster.yaml").read_bytes() == (ROOT / "data/demo/cluster.yaml").read_bytes()
-    words = ("--since", "24h", "--cluster", "cluster.yaml")
-    collected = run(place, "zt-recommend", "--from", "flows", *words, stderr=subprocess.PIPE)
-    demo = run(place, "zt-recommend", "--from", "data/demo/flows.jsonl.zst", *words, stderr=subprocess.PIPE)
-    assert collected.stdout == demo.stdout != ""
+@pytest.mark.parametrize("words", ["--from flows --cluster cluster.yaml --out", "| zt-recommend --from -"])
+def test_what_a_cluster_gives_makes_the_policies_of_the_demo(ran: list[Ran], words: str) -> None:
+    demo = next(one for one in ran if "--from data/demo" in one.command)
+    from_cluster = next(one for one in ran if words in one.command)
+    assert from_cluster.written == demo.written != {}
 
 
 @pytest.mark.parametrize(
@@ -180,11 +194,11 @@ def test_what_was_collected_from_the_agents_gives_the_policies_of_the_demo(
     ],
     ids=lambda call: " ".join(call.split()[:3]),
 )
-def test_the_cluster_is_asked(ran: list[Any], place: Path, call: str) -> None:
+def test_the_cluster_is_asked(ran: list[Ran], place: Path, call: str) -> None:
     assert call in (place / ".calls").read_text().splitlines()
 
 
-def test_make_targets_exist(ran: list[Any], place: Path) -> None:
+def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     documents = [
         README,
@@ -230,7 +244,7 @@ def rows(head: str) -> list[str]:
 
 
 def test_every_option_is_there_and_no_other() -> None:
-    context = click.Context(command)
+    context = command.make_context("zt-recommend", [], resilient_parsing=True)
     there = {opt for parameter in command.get_params(context) for opt in parameter.opts}
     said = set(re.findall(r"`(-[-a-z]+)`", " ".join(rows("| option | default | |"))))
     assert said == there
@@ -242,8 +256,9 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
         for child in kind.__subclasses__():
             yield from tree(child)
 
-    said = {int(code) for code in rows("| exit code | |")}
-    assert said == {0, 130, 141} | set(tree(ZtError))
+    said = {int(code) for cell in rows("| exit code | |") for code in cell.split(", ")}
+    signals = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
+    assert said == {0, BUG} | signals | set(tree(ZtError))
 
 
 def known_keys(config: dict[str, Any], tmp_path: Path) -> set[str]:
@@ -301,6 +316,14 @@ def test_the_first_sentence_is_the_one_of_the_package() -> None:
     title, first, *_ = README.split("\n\n")
     assert title == "# zt-recommend"
     assert " ".join(first.split()) == sentence
+
+
+def test_the_parts_of_the_review_are_those_there_are(ran: list[Ran]) -> None:
+    part = README.partition("\n## Reading REVIEW.md\n")[2].partition("\n## ")[0]
+    said = re.findall(r"^\d\. \*\*(.*?)\*\*", part, re.MULTILINE)
+    demo = next(one for one in ran if "--from data/demo" in one.command)
+    there = re.findall(r"^## (.*)$", demo.review, re.MULTILINE)
+    assert said == [heading for heading in there if heading not in ("What was read", "YAML diff")]
 
 
 def test_links_within_the_project_lead_somewhere() -> None:

@@ -36,7 +36,7 @@ THIRD_PARTY = {
     "numpy": ("traffic/*", "learning/evidence.py", "learning/trust.py", "learning/families.py"),
     "sklearn": ("learning/families.py",),
     "scipy": ("learning/families.py",),
-    "yaml": ("policy/manifest.py", "policy/documents.py", "cluster/yaml_events.py", "options.py"),
+    "yaml": ("policy/documents.py", "policy/manifest.py", "options.py"),
     "msgspec": ("traffic/formats/*", "cluster/*"),
     "zstandard": ("traffic/sources/*",),
     "isal": ("traffic/sources/*",),

@@ -274,6 +274,8 @@ def _explain(message: str, value: Any) -> tuple[str, FieldPath]:
     path: list[str | int] = []
     for name, number in re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", place):
         path.append(name or (int(number) if number != "..." else "..."))
+    if place.startswith("`key`"):
+        return "a key must be a string: put it in quotes", tuple(path)
     wanted = re.search(r"Expected `([^`]+)`, got `([^`]+)`", reason)
     if wanted:
         types = [_TYPES.get(t, t) for t in wanted[1].split(" | ") if t != "null"]

@@ -1,12 +1,10 @@
 """One Kubernetes object to the values this project needs of it.
 
-``READERS`` says which kinds are read; ``KINDS`` which exist, so that a misspelt kind is an
-error and an unneeded one is counted.
+``READERS`` says which kinds are read; the others are counted.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,28 +13,11 @@ from typing import Final
 from recommender.cluster import shapes
 from recommender.cluster.documents import Document
 from recommender.cluster.inventory import Backends, Namespace, Node, Port, Service, ServicePort
+from recommender.cluster.kinds import Kind
 from recommender.policy.documents import FieldPath
 from recommender.policy.model import Policy, address, network
 from recommender.policy.selector import Labels, Requirement, Selector, is_dns_label, is_subdomain, labels_of
 from recommender.text import printable
-
-KINDS: Final[Mapping[str, frozenset[str]]] = {
-    group: frozenset(kinds.split())
-    for group, kinds in {
-        "": "Binding ComponentStatus ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume "
-        "PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota Secret Service "
-        "ServiceAccount Status",
-        "apps": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
-        "autoscaling": "HorizontalPodAutoscaler Scale",
-        "batch": "CronJob Job",
-        "discovery.k8s.io": "EndpointSlice",
-        "extensions": "DaemonSet Deployment Ingress NetworkPolicy PodSecurityPolicy ReplicaSet Scale",
-        "networking.k8s.io": "ClusterCIDR IPAddress Ingress IngressClass NetworkPolicy ServiceCIDR",
-        "policy": "Eviction PodDisruptionBudget PodSecurityPolicy",
-        "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding Role RoleBinding",
-    }.items()
-}
-"""The kinds of the groups that are read from, and of their neighbours. Other groups are not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +49,6 @@ Value = Template | RunningPod | Service | tuple[Backends, ...] | Node | Namespac
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind, with the API group and version it was given in."""
-
-    group: str
-    version: str
-    name: str
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def __str__(self) -> str:
-        return printable(f"{self.name} ({self.group or self.version})")
-
-
-@dataclass(frozen=True, slots=True)
 class About:
     """An object's metadata. ``owner`` is (kind, name); ``version`` the resourceVersion, -1 without one."""
 
@@ -102,36 +67,6 @@ class Object:
 
     about: About
     value: Value
-
-
-def kind_of(document: Document, listed: Kind | None = None) -> Kind:
-    """What an object is; ``listed`` is what a typed list says of an item that does not say it itself.
-
-    Raises:
-        ManifestError: it is no Kubernetes object, or there is no such kind; a similar one is named.
-    """
-    head = document.read(shapes.Head)
-    name = head.kind or (listed.name if listed else "")
-    version = head.api_version or (listed.api_version if listed else "")
-    if not name:
-        raise document.error("is missing: this is no Kubernetes object", ("kind",))
-    if not version:
-        raise document.error("is missing", ("apiVersion",))
-    group, _, version = version.rpartition("/")
-    kind = Kind(group, version, name)
-    known = KINDS.get(group)
-    if known is not None and name != "List" and name not in known and name.removesuffix("List") not in known:
-        raise document.error(_unknown(name, group, version), ("kind",))
-    return kind
-
-
-def _unknown(kind: str, group: str, version: str) -> str:
-    shown = printable(kind, 60)
-    elsewhere = sorted(g for g, kinds in KINDS.items() if kind in kinds and g != "extensions")
-    if elsewhere:
-        return f"{shown} is no kind of {group or version}: it belongs to {elsewhere[0] or 'v1'}"
-    similar = difflib.get_close_matches(kind[:60], sorted(set().union(*KINDS.values())), 1, 0.6)
-    return f"there is no kind {shown}" + (f": did you mean {similar[0]}?" if similar else "")
 
 
 def object_of(document: Document, kind: Kind) -> Object:
@@ -312,7 +247,7 @@ def _read_service(document: Document, about: About) -> Service:
 def _target(document: Document, n: int, port: shapes.ServicePort) -> int | str | None:
     """The port's target; a number may stand in quotes, as templates write it."""
     target = port.target_port
-    if isinstance(target, str) and re.fullmatch(r"[0-9]{1,9}", target):
+    if isinstance(target, str) and re.fullmatch(r"[0-9]{1,99}", target):
         target = int(target)
     if isinstance(target, int) and not 0 <= target <= 65535:
         raise document.error("must be within 1..65535", ("spec", "ports", n, "targetPort"))

@@ -27,7 +27,8 @@ from recommender.cluster.inventory import (
     Workload,
     WorkloadRef,
 )
-from recommender.cluster.objects import READERS, About, Kind, Object, RunningPod, Template, kind_of, object_of
+from recommender.cluster.kinds import Kind, kind_of
+from recommender.cluster.objects import READERS, About, Object, RunningPod, Template, object_of
 from recommender.errors import InputError
 from recommender.policy.model import Policy
 from recommender.policy.selector import Selector

@@ -157,9 +157,9 @@ class Attribution:
         service = self.inventory.service_at.get(ip)
         if service is None and ip in self.inventory.node_at:
             service = self._node_ports.get(port)
-        ports = [p for p in service.ports if port in (p.port, p.node_port)] if service else []
-        if service is None or not ports:
+        if service is None:
             return ()
+        ports = [p for p in service.ports if port in (p.port, p.node_port)]
         if (service.namespace, service.name) == ("default", "kubernetes"):
             return tuple(
                 (End(ApiServer(address), Endpoint(None, (), (address,), name="API server")), number)
@@ -183,6 +183,11 @@ class Attribution:
                         for address in backends.addresses
                         for _, _, number in backends.ports
                     ]
+        if not found:
+            what = f"Service {service.namespace}/{service.name} port {port}"
+            found = [
+                (End(Unattributed(what, "nothing stands behind this port of the Service"), Endpoint(None)), 0)
+            ]
         return tuple(found)
 
     def completed_inventory(self) -> Inventory:

@@ -155,7 +155,10 @@ class _Learner:
         for party in ends:
             if isinstance(party, WorkloadRef) and self.maker.selectable(party) and not self._nameable(party):
                 name = f"{party.namespace}/{party.name}"
-                return ("inexpressible", f"no lasting label selects {name} and nothing else")
+                return (
+                    "inexpressible",
+                    f"no lasting label selects {name} and nothing else: give its pods one",
+                )
             if isinstance(party, Outside) and not party.address:
                 return ("unattributed", "an outside address is not known")
         return None
@@ -236,6 +239,10 @@ class _Learner:
         return (*mandatory, *self.maker.rules(group.namespace, direction, links))
 
     def _warnings(self) -> Iterable[str]:
+        for namespace in self.protected:
+            for group in self.population.groups_in(namespace):
+                if self.population.subject(group) is None:
+                    yield f"{group} has no lasting label of its own: no policy but default deny can be written for it"
         for infra in self.always:
             if infra.assumed:
                 yield f"{infra.title}: {infra.assumed}"

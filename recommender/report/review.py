@@ -1,195 +1,175 @@
 """REVIEW.md: what a reviewer reads in five minutes before merging.
 
-Bounded in length: every table shows the first rows and says how many more stand in
-``proposal.json``. Everything that came out of a log or a cluster is escaped.
+What asks for a decision comes first, the whole of it last. Bounded in length: every list
+shows its first entries and says how many more stand in ``proposal.json``. Everything that
+came out of a log or a cluster is escaped.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from recommender.learning.outside import ALTERNATIVES
-from recommender.learning.parties import ApiServer, Link, NodeParty, Outside
+from recommender.learning.parties import ApiServer, Link, NodeParty
 from recommender.policy.manifest import render
-from recommender.policy.model import DIRECTIONS, Direction, Policy, Rule
+from recommender.policy.model import DIRECTIONS, Policy
 from recommender.recommend import Recommendation
+from recommender.report import cells
 from recommender.review.admitted import Admitted
 from recommender.review.diff import KINDS
 from recommender.text import code, markdown, printable
 
-_ROWS: Final = 100
-_DIFF_LINES: Final = 400
-_LONG: Final = 12
-_FANNED: Final = 4
+_FEW: Final = 30
+_RULES: Final = 400
+_DIFF_LINES: Final = 600
 
 
 def review(found: Recommendation) -> str:
     """The review of a recommendation as GitHub-flavoured Markdown."""
     parts = (
         _head,
-        _read,
         _before_merging,
+        _read,
         _connections,
-        _policies,
-        _not_learned,
-        _widened,
         _kept_open,
+        _beyond,
+        _not_learned,
         _unseen,
+        _policies,
         _yaml_diff,
     )
     return "\n".join(line for part in parts for line in part(found)).rstrip() + "\n"
 
 
 def _head(found: Recommendation) -> Iterator[str]:
-    counts = {kind: sum(change.kind == kind for change in found.changes) for kind in KINDS}
+    kinds = _by_kind(found)
     not_learned = sum(len(decision.links) for decision in found.decisions)
+    beyond = [admitted for admitted in found.widened if not admitted.why.startswith("mandatory")]
     yield "# Proposed NetworkPolicies"
     yield ""
     yield (
-        f"{_count(len(found.policies), 'policy', 'policies')} for "
-        f"{_count(len(found.learned.protected), 'namespace')}, learned from {markdown(str(found.window))}."
+        f"{cells.count(len(found.policies), 'policy', 'policies')} for "
+        f"{cells.count(len(found.learned.protected), 'namespace')}, learned from {markdown(str(found.window))}. "
+        "A connection here is one source, one destination and one port, however often it was made."
     )
     yield ""
-    yield f"- **Opens**: {_count(counts['newly allowed'], 'observed connection')} that today's policies refuse."
+    yield f"- **Opens** {cells.count(len(kinds['newly allowed']), 'observed connection')} that today's policies refuse."
     yield (
-        f"- **Closes**: {_count(counts['no longer allowed'], 'observed connection')} that today's policies allow, "
-        "and everything that was not observed."
+        f"- **Closes** {cells.count(len(kinds['no longer allowed']), 'observed connection')} that today's policies "
+        "allow, and everything that was not observed."
     )
-    yield f"- **Not learned**: {_count(not_learned, 'observed connection')}, each with its reason below."
     yield (
-        f"- **Proven**: {_count(found.replayed, 'learned connection')} between pods replayed against the YAML as "
-        "it was read back; none is refused."
+        f"- **Leaves** {len(kinds['still allowed']):,} observed connections allowed "
+        f"and {len(kinds['still refused']):,} refused, as they are today."
+    )
+    yield f"- **Admits unseen**: {cells.count(len(beyond), 'entry', 'entries')} beyond the evidence, each named below."
+    yield f"- **Kept open** by policies of others: {cells.count(len(found.kept_open), 'rule')}."
+    yield f"- **Not learned**: {cells.count(not_learned, 'observed connection')}, each with its reason."
+    yield (
+        "- **Proven**: the YAML was read back, and every learned connection judged by it, pod by pod "
+        f"({found.replayed:,} in all): none is refused."
     )
     yield ""
-
-
-def _read(found: Recommendation) -> Iterator[str]:
-    reading = found.reading
-    yield "## What was read"
-    yield ""
-    yield "| | |"
-    yield "|---|---|"
-    yield f"| Window | {markdown(str(found.window))} |"
-    yield f"| Flows | {reading.flows:,} in {reading.lines:,} lines of {_count(len(reading.files), 'file')} |"
-    yield f"| Connections | {reading.connections:,} distinct |"
-    yield f"| Rejected lines | {reading.bad:,} |"
-    yield f"| Lost events | {reading.lost_events:,} |"
-    origin = (
-        ", ".join(code(name) for name in found.inventory.origin[:10]) or "none: labels from the flows alone"
-    )
-    yield f"| Cluster | {origin} |"
-    yield ""
-    if reading.lost_events:
-        yield (
-            f"The recorder lost {reading.lost_events:,} events: what happened in them is not learned. "
-            "Record again, or enforce with an eye on refusals."
-        )
-        yield ""
-    if reading.rejects:
-        yield from _table(
-            ("file", "line", "why it was rejected", "begins with"),
-            [(code(r.file), str(r.line), markdown(r.reason), code(r.excerpt, 60)) for r in reading.rejects],
-            most=10,
-        )
 
 
 def _before_merging(found: Recommendation) -> Iterator[str]:
     notes = [markdown(note, 600) for note in found.warnings]
     if found.window.length.total_seconds() < 23 * 3600:
         notes.append(
-            f"the window is only {_span(found.window.length.total_seconds())} long: what happens once a day was "
+            f"the window is only {cells.span(found.window.length.total_seconds())} long: what happens once a day was "
             "not seen; observe at least 24 hours"
+        )
+    if found.reading.lost_events:
+        notes.append(
+            f"the recorder lost {found.reading.lost_events:,} events: what happened in them was not learned; "
+            "record again, or enforce with an eye on refusals"
+        )
+    if any(decision.action == "inexpressible" for decision in found.decisions):
+        notes.append(
+            "some connections cannot be said in NetworkPolicy and default deny will refuse them: "
+            "see *inexpressible* under *Not learned*"
+        )
+    if gone := [policy for policy in _ours_today(found).values() if policy.key not in _proposed(found)]:
+        names = cells.bounded([code(str(policy)) for policy in gone])
+        notes.append(
+            f"{cells.count(len(gone), 'policy', 'policies')} of an earlier run must be deleted, applying this "
+            f"does not do it: {names}"
         )
     parties = {party for link in found.links for party in (link.source, link.destination)}
     if any(isinstance(party, (ApiServer, NodeParty)) for party in parties):
         notes.append(
-            "On Cilium an `ipBlock` does not match nodes or an API server that runs on one, unless the agent has "
-            "`policy-cidr-match-mode: nodes`; there, add a CiliumNetworkPolicy with "
-            "`toEntities: [kube-apiserver, remote-node, host]` for the workloads below that use them."
-        )
-    if any(decision.action == "inexpressible" for decision in found.decisions):
-        notes.append(
-            "some connections cannot be said in NetworkPolicy and will be refused by default deny: "
-            "see *inexpressible* under *Not learned*"
+            "on Cilium an `ipBlock` does not match nodes, or an API server that runs on one, unless the agent "
+            "has `policy-cidr-match-mode: nodes`; there, add a CiliumNetworkPolicy with "
+            "`toEntities: [kube-apiserver, remote-node, host]` for the workloads below that use them"
         )
     if notes:
         yield "## Before merging"
         yield ""
-        yield from (f"- {note}" for note in notes)
+        yield from (f"- {note[:1].upper()}{note[1:]}" for note in notes[:_FEW])
+        yield from cells.more(len(notes) - _FEW)
         yield ""
 
 
+def _read(found: Recommendation) -> Iterator[str]:
+    reading = found.reading
+    origin = (
+        cells.bounded([code(name) for name in found.inventory.origin]) or "none: labels from the flows alone"
+    )
+    kinds = [
+        f"{count:,} {markdown(kind)}" for kind, count in sorted(reading.counts.items(), key=lambda c: -c[1])
+    ]
+    yield "## What was read"
+    yield ""
+    yield from cells.table(
+        ("", ""),
+        [
+            ("window", markdown(str(found.window))),
+            ("recording", cells.bounded([code(name) for name in sorted(reading.files)], 4)),
+            ("lines", f"{reading.lines:,}: {cells.bounded(kinds, 12)}"),
+            (
+                "flows",
+                f"{reading.flows:,}, telling of {cells.count(reading.connections, 'distinct connection')}",
+            ),
+            ("lines rejected", f"{reading.bad:,}"),
+            ("events lost", f"{reading.lost_events:,}"),
+            ("cluster", origin),
+        ],
+    )
+    if reading.rejects:
+        rejects = sorted(reading.rejects, key=lambda reject: (reject.file, reject.line))
+        yield from cells.table(
+            ("file", "line", "why it was rejected", "begins with"),
+            [(code(r.file), str(r.line), markdown(r.reason), code(r.excerpt, 60)) for r in rejects],
+            most=10,
+        )
+
+
 def _connections(found: Recommendation) -> Iterator[str]:
+    kinds = _by_kind(found)
+    why = {
+        link.key: f"{decision.action}: {decision.reason}"
+        for decision in found.decisions
+        for link in decision.links
+    }
     yield "## Connections, before and after"
     yield ""
     yield "Observed connections under today's policies, and under this proposal with the policies of others."
     yield ""
-    for kind in KINDS:
-        links = [change.link for change in found.changes if change.kind == kind]
-        yield f"### {kind.capitalize()}: {len(links)}"
+    for kind in ("newly allowed", "no longer allowed"):
+        yield f"### {kind.capitalize()}: {len(kinds[kind]):,}"
         yield ""
-        yield from _links(links, most=30 if kind.startswith("still") else _ROWS)
-
-
-def _policies(found: Recommendation) -> Iterator[str]:
-    yield "## Policies, rule by rule"
+        yield from cells.links(kinds[kind], most=cells.ROWS, why=why if kind == "no longer allowed" else None)
+    yield f"### Unchanged: {len(kinds['still allowed']):,} allowed, {len(kinds['still refused']):,} refused"
     yield ""
-    for namespace, policies in sorted(found.by_namespace.items()):
-        yield f"### {markdown(namespace)}"
-        yield ""
-        for policy in policies:
-            yield from _policy(found, policy)
-
-
-def _policy(found: Recommendation, policy: Policy) -> Iterator[str]:
-    yield f"**{markdown(policy.name)}** for {code(str(policy.subjects))}"
-    yield ""
-    rules = [(d, n, rule) for d in DIRECTIONS for n, rule in enumerate(policy.rules(d) or ())]
-    if not rules:
-        yield "Isolates both directions and admits nothing."
-        yield ""
-        return
-    rows = []
-    for direction, number, rule in rules:
-        links = found.learned.evidence.get((*policy.key, direction, number), ())
-        rows.append((direction, _peers(rule), _ports(rule), markdown(rule.why, 300), *_evidence(links)))
-    yield from _table(("direction", "peers", "ports", "why", *_EVIDENCE), rows)
-    for direction, number, _ in rules:
-        yield from _wide(found, policy, direction, number)
-
-
-def _wide(found: Recommendation, policy: Policy, direction: Direction, number: int) -> Iterator[str]:
-    for block in found.learned.wide.get((*policy.key, direction, number), ()):
-        text = code(str(block.block), 400)
-        if block.addresses:
-            names = _bounded([code(name) for name in block.names], 10) or "no name was seen for them"
-            seen = _count(len(block.addresses), "address", "addresses")
-            narrower = ALTERNATIVES if direction == "egress" else "the load balancer's own source ranges"
-            yield f"> Wide: {text} stands for {seen} ({names}). Narrower would be {narrower}."
-        else:
-            yield f"> Wide: {text} holds all nodes, and the addresses new nodes may get."
-        yield ""
-
-
-def _not_learned(found: Recommendation) -> Iterator[str]:
-    yield "## Not learned"
-    yield ""
-    if not found.decisions:
-        yield "Everything that was seen was learned."
-        yield ""
-    for decision in found.decisions:
-        yield f"### {decision.action.capitalize()}: {markdown(decision.reason, 300)}"
-        yield ""
-        yield from _links(decision.links, most=30)
-
-
-def _widened(found: Recommendation) -> Iterator[str]:
-    yield "## Admitted beyond what was seen"
-    yield ""
-    yield from _admitted(found.widened, "Nothing: every rule admits what was seen and nobody else.")
+    yield from cells.links(kinds["still refused"], most=_FEW, why=why)
+    if kinds["still allowed"]:
+        yield from ("<details><summary>Still allowed</summary>", "")
+        yield from cells.links(kinds["still allowed"], most=cells.ROWS)
+        yield from ("</details>", "")
 
 
 def _kept_open(found: Recommendation) -> Iterator[str]:
@@ -203,157 +183,156 @@ def _kept_open(found: Recommendation) -> Iterator[str]:
         yield ""
 
 
+def _beyond(found: Recommendation) -> Iterator[str]:
+    lines = sorted(found.widened, key=lambda admitted: admitted.why.startswith("mandatory"))
+    yield "## Admitted beyond what was seen"
+    yield ""
+    yield from _admitted(lines, "Nothing: every rule admits what was seen and nobody else.")
+
+
 def _admitted(lines: Sequence[Admitted], none: str) -> Iterator[str]:
-    if not lines:
-        yield none
-        yield ""
-        return
-    rows = [
-        (
-            code(str(a.policy)),
-            f"{a.direction} rule {a.index + 1}",
-            _bounded([code(name) for name in a.subjects]),
-            _bounded([code(name) for name in a.peers]),
-            code(a.ports),
-            markdown(a.why, 300),
+    """One row for what is the same in several policies, as the contract is in each namespace."""
+    alike: dict[tuple[object, ...], list[Admitted]] = {}
+    for a in lines:
+        alike.setdefault((a.policy.name, a.direction, a.index, a.peers, a.ports, a.why), []).append(a)
+    rows = []
+    for same in alike.values():
+        a = same[0]
+        rows.append(
+            (
+                cells.bounded([code(str(each.policy)) for each in same]),
+                f"{a.direction} {a.index + 1}",
+                cells.bounded([code(name) for each in same for name in each.subjects], 4),
+                cells.bounded([code(name, 400) for name in a.peers]),
+                code(a.ports),
+                markdown(a.why, 300),
+            )
         )
-        for a in lines
-    ]
-    yield from _table(("policy", "direction", "for", "admits", "ports", "why"), rows)
+    if not rows:
+        yield from (none, "")
+    yield from cells.table(("policy", "rule", "for", "admits", "ports", "why"), rows)
+
+
+def _not_learned(found: Recommendation) -> Iterator[str]:
+    yield "## Not learned"
+    yield ""
+    if not found.decisions:
+        yield from ("Everything that was seen was learned.", "")
+    # What needs no rule asks for nothing: last.
+    for decision in sorted(found.decisions, key=lambda d: d.action == "not needed")[:_FEW]:
+        yield f"### {decision.action.capitalize()}: {markdown(decision.reason, 300)}"
+        yield ""
+        yield from cells.links(decision.links, most=_FEW)
+    yield from cells.more(len(found.decisions) - _FEW)
 
 
 def _unseen(found: Recommendation) -> Iterator[str]:
     yield "## Not seen at all"
     yield ""
     if not found.unseen:
-        yield "Every protected workload was seen."
-        yield ""
+        yield from ("Every protected workload was seen.", "")
         return
     yield "These workloads get default deny and the infrastructure contract, nothing else. Idle, or never run?"
     yield ""
     rows = []
     for ref in found.unseen:
-        workload = found.inventory.workloads[ref]
-        note = f"schedule {code(workload.schedule)} did not fire in the window" if workload.schedule else ""
+        schedule = found.inventory.workloads[ref].schedule
+        note = f"its schedule {code(schedule)} did not fire in the window: look again" if schedule else ""
         rows.append((code(str(ref)), note))
-    yield from _table(("workload", ""), rows)
+    yield from cells.table(("workload", ""), rows)
+
+
+def _policies(found: Recommendation) -> Iterator[str]:
+    """A table a namespace, a row a rule; a rule is mandatory or observed, and shows what it stands on."""
+    left = _RULES
+    yield "## Policies, rule by rule"
+    yield ""
+    for namespace, policies in sorted(found.by_namespace.items()):
+        rows, notes = [], []
+        for policy in policies:
+            subjects = f"{code(policy.name)} for {cells.selector(policy.subjects)}"
+            rules = [(d, n, rule) for d in DIRECTIONS for n, rule in enumerate(policy.rules(d) or ())]
+            if not rules:
+                isolated = " and ".join(d for d in DIRECTIONS if policy.rules(d) is not None)
+                rows.append(
+                    (subjects, isolated, "nobody", "none", "mandatory: default deny", *cells.evidence(()))
+                )
+            for direction, number, rule in rules:
+                rule_id = (*policy.key, direction, number)
+                links = found.learned.evidence.get(rule_id, ())
+                peers, ports = cells.peers(rule), cells.ports(rule)
+                rows.append(
+                    (subjects, direction, peers, ports, markdown(rule.why, 300), *cells.evidence(links))
+                )
+                for block in found.learned.wide.get(rule_id, ()):
+                    names = cells.bounded([code(name) for name in block.names]) or "no name was seen for them"
+                    said = (
+                        f"stands for {cells.count(len(block.addresses), 'address', 'addresses')} ({names}). Narrower "
+                        f"would be {ALTERNATIVES if direction == 'egress' else _SOURCE_RANGES}."
+                        if block.addresses
+                        else "holds all nodes, and the addresses new nodes may get."
+                    )
+                    notes.append(
+                        f"- **Wide**: {direction} of {code(policy.name)}, {code(str(block.block), 400)} {said}"
+                    )
+        yield f"### {markdown(namespace)}"
+        yield ""
+        yield from cells.table(
+            ("policy", "direction", "peers", "ports", "why", *cells.EVIDENCE), rows, most=left
+        )
+        yield from notes[:_FEW]
+        yield from ("",) if notes else ()
+        left -= len(rows)
+        if left <= 0:
+            yield "The other namespaces are in `proposal.json`, and in the folders beside this file."
+            yield ""
+            return
+
+
+_SOURCE_RANGES: Final = "the load balancer's own source ranges"
 
 
 def _yaml_diff(found: Recommendation) -> Iterator[str]:
-    """Ours today against ours proposed; comments left out, so that only meaning shows."""
-    old = render(found.current, comments=False).splitlines()
-    new = render(found.policies, comments=False).splitlines()
-    lines = list(difflib.unified_diff(old, new, "today", "proposed", n=2, lineterm=""))
+    """Ours today against ours proposed, policy by policy; without comments, so that only meaning shows."""
+    today, proposed = _ours_today(found), _proposed(found)
+    kinds: dict[str, list[str]] = {"changed": [], "removed": [], "new": [], "unchanged": []}
+    counts: Counter[str] = Counter()
+    for key in sorted(today.keys() | proposed.keys()):
+        old, new = (
+            render([side[key]], comments=False).splitlines() if key in side else []
+            for side in (today, proposed)
+        )
+        kind = "new" if not old else "removed" if not new else "unchanged" if old == new else "changed"
+        counts[kind] += 1
+        files = ("/".join(key) if old else "/dev/null", "/".join(key) if new else "/dev/null")
+        kinds[kind] += difflib.unified_diff(old, new, *files, n=3, lineterm="")
+    lines = [printable(line, 500) for changes in kinds.values() for line in changes]
     yield "## YAML diff"
     yield ""
-    if not lines:
-        yield "None: the policies of this tool in the cluster are the ones proposed."
-        return
-    yield f"Against the {_count(len(found.current), 'policy', 'policies')} of this tool in the snapshot."
+    told = ", ".join(f"{counts[kind]:,} {kind}" for kind in kinds)
+    yield f"This tool's policies, today's against those proposed: {told}."
     yield ""
-    longest = max((len(run) for line in lines for run in line.split() if set(run) == {"`"}), default=0)
+    if not lines:
+        return
+    longest = max(len(run) for line in lines for run in re.findall("`*", line))
     fence = "`" * max(3, longest + 1)
     yield f"{fence}diff"
-    yield from (printable(line, 500) for line in lines[:_DIFF_LINES])
-    yield fence
+    yield from lines[:_DIFF_LINES]
+    yield from (fence, "")
     if len(lines) > _DIFF_LINES:
-        yield ""
-        yield f"{len(lines) - _DIFF_LINES:,} more lines; the folders beside this file hold the whole."
+        yield f"{len(lines) - _DIFF_LINES:,} more lines; the folders beside this file hold the policies whole."
 
 
-_EVIDENCE: Final = ("flows", "connections", "hours", "first seen", "last seen")
+def _ours_today(found: Recommendation) -> Mapping[tuple[str, str], Policy]:
+    return {policy.key: policy for policy in found.current if policy.namespace in found.learned.protected}
 
 
-def _links(links: Iterable[Link], most: int) -> Iterator[str]:
-    """A table of links; those that differ only in an outside address are one row.
-
-    In a long table those that differ only in their destination are one row too: a scan.
-    """
-    alike: dict[tuple[object, ...], list[Link]] = {}
-    for link in links:
-        ends = [None if isinstance(end, Outside) else end for end in (link.source, link.destination)]
-        alike.setdefault((*ends, link.service), []).append(link)
-    if len(alike) > _LONG:
-        fanned: dict[tuple[object, ...], list[list[Link]]] = {}
-        for (source, _, service), group in alike.items():
-            fanned.setdefault((source, service), []).append(group)
-        groups = [
-            group
-            for same in fanned.values()
-            for group in ([[link for each in same for link in each]] if len(same) > _FANNED else same)
-        ]
-    else:
-        groups = list(alike.values())
-    rows = [
-        (_ends(group, "source"), _ends(group, "destination"), code(group[0].service), *_evidence(group))
-        for group in groups
-    ]
-    yield from _table(("from", "to", "port", *_EVIDENCE), rows, most)
+def _proposed(found: Recommendation) -> Mapping[tuple[str, str], Policy]:
+    return {policy.key: policy for policy in found.policies}
 
 
-def _ends(links: Sequence[Link], side: str) -> str:
-    parties = dict.fromkeys(link.source if side == "source" else link.destination for link in links)
-    if len(parties) <= 2:
-        return ", ".join(code(str(party)) for party in parties)
-    names = sorted({name for link in links for name in link.names}) or list(map(str, parties))
-    what = "addresses" if all(isinstance(party, Outside) for party in parties) else "destinations"
-    return f"{len(parties)} {what}: " + _bounded([code(name) for name in names], 4)
-
-
-def _evidence(links: Sequence[Link]) -> tuple[str, ...]:
-    if not links:
-        return ("0", "0", "0", "", "")
-    return (
-        f"{sum(link.flows for link in links):,}",
-        f"{sum(link.connections for link in links):,}",
-        str(max(link.hours for link in links)),
-        _moment(min((link.first for link in links if link.first), default=None)),
-        _moment(max((link.last for link in links if link.last), default=None)),
-    )
-
-
-def _moment(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
-
-
-def _peers(rule: Rule) -> str:
-    if rule.peers is None:
-        return "anyone"
-    words = []
-    for peer in rule.peers:
-        if peer.block is not None:
-            words.append(code(str(peer.block), 400))
-        elif peer.namespaces is None:
-            words.append(code(str(peer.pod_selector)))
-        else:
-            words.append(code(f"{peer.pod_selector} in namespaces with {peer.namespaces}", 400))
-    return _bounded(words)
-
-
-def _ports(rule: Rule) -> str:
-    return "every port" if rule.ports is None else _bounded([code(str(port)) for port in rule.ports])
-
-
-def _bounded(words: Sequence[str], most: int = 8) -> str:
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int = _ROWS) -> Iterator[str]:
-    if not rows:
-        return
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "---|" * len(head)
-    for row in rows[:most]:
-        yield "| " + " | ".join(row) + " |"
-    yield ""
-    if len(rows) > most:
-        yield f"{len(rows) - most:,} more are in `proposal.json`."
-        yield ""
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+def _by_kind(found: Recommendation) -> Mapping[str, list[Link]]:
+    kinds: dict[str, list[Link]] = {kind: [] for kind in KINDS}
+    for change in found.changes:
+        kinds[change.kind].append(change.link)
+    return kinds

@@ -10,48 +10,55 @@ from recommender.recommend import Recommendation
 from recommender.review.diff import KINDS
 from recommender.text import printable
 
+_MOST = 20
 
-def table(found: Recommendation) -> list[tuple[str, ...]]:
-    """The rows of the summary, the first one its head."""
+
+def summary(found: Recommendation) -> str:
+    """Lines without escape sequences or anything a log could have put there."""
+    return "\n".join(printable(line, 600) for line in (*_table(found), "", *_lines(found)))
+
+
+def _table(found: Recommendation) -> Iterator[str]:
     workloads = Counter(ref.namespace for ref in found.inventory.workloads)
     learned: Counter[str] = Counter()
     for link in found.links:
-        ends = {p.namespace for p in (link.source, link.destination) if isinstance(p, WorkloadRef)}
-        learned.update(ends)
+        learned.update(
+            {end.namespace for end in (link.source, link.destination) if isinstance(end, WorkloadRef)}
+        )
     rows: list[tuple[str, ...]] = [("namespace", "workloads", "policies", "rules", "connections")]
     for namespace, policies in sorted(found.by_namespace.items()):
         rules = sum(len(p.ingress or ()) + len(p.egress or ()) for p in policies)
-        rows.append(
-            (
-                printable(namespace),
-                str(workloads[namespace]),
-                str(len(policies)),
-                str(rules),
-                str(learned[namespace]),
-            )
-        )
-    return rows
+        counts = (workloads[namespace], len(policies), rules, learned[namespace])
+        rows.append((printable(namespace), *map(str, counts)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join((first.ljust(widths[0]), *cells))
 
 
-def lines(found: Recommendation) -> Iterator[str]:
-    """One sentence a line, without escape sequences or anything a log could have put there."""
+def _lines(found: Recommendation) -> Iterator[str]:
     reading = found.reading
-    yield ""
     yield f"window: {found.window}"
     yield (
-        f"read: {reading.flows:,} flows, {reading.connections:,} connections, {reading.bad:,} lines rejected, "
-        f"{reading.lost_events:,} events lost"
+        f"read: {reading.flows:,} flows, {reading.connections:,} distinct connections, "
+        f"{reading.bad:,} lines rejected, {reading.lost_events:,} events lost"
     )
-    for reject in reading.rejects[:3]:
-        yield printable(f"  {reject.file}, line {reject.line}: {reject.reason}")
+    for reject in sorted(reading.rejects, key=lambda reject: (reject.file, reject.line))[:3]:
+        yield f"rejected: {reject.file}, line {reject.line}: {reject.reason}"
     changes = Counter(change.kind for change in found.changes)
-    yield "connections: " + ", ".join(f"{changes[kind]} {kind}" for kind in KINDS)
-    for decision in found.decisions:
-        yield printable(f"not learned: {len(decision.links)} {decision.action}: {decision.reason}", 300)
-    if found.widened:
-        yield f"admitted beyond what was seen: {len(found.widened)} (see REVIEW.md of --out)"
+    yield "connections: " + ", ".join(f"{changes[kind]:,} {kind}" for kind in KINDS)
+    not_learned = [f"{len(d.links):,} {d.action}: {d.reason}" for d in found.decisions]
+    yield from _first("not learned", not_learned)
+    beyond = sum(not admitted.why.startswith("mandatory") for admitted in found.widened)
+    if beyond:
+        yield f"admitted beyond what was seen: {beyond:,} (named in the REVIEW.md of --out)"
     if found.kept_open:
-        yield f"kept open by existing policies: {len(found.kept_open)}"
-    for warning in found.warnings:
-        yield printable(f"note: {warning}", 600)
+        yield f"kept open by existing policies: {len(found.kept_open):,} (named in the REVIEW.md of --out)"
+    yield from _first("note", found.warnings)
     yield f"proven: {found.replayed:,} learned connections replayed against the YAML, none refused"
+
+
+def _first(word: str, told: list[str] | tuple[str, ...]) -> Iterator[str]:
+    yield from (f"{word}: {each}" for each in told[:_MOST])
+    if len(told) > _MOST:
+        yield f"{word}: {len(told) - _MOST:,} more (in the proposal.json of --out)"

@@ -39,7 +39,7 @@ def read_edges(
             streams. Gzip, zstd, bzip2 and xz are recognised by their content.
         format: a name in ``formats.FORMATS``, or ``auto``.
         since: flows before it are left out. Has a time zone.
-        until: flows at it and after it are left out. Has a time zone.
+        until: flows after it are left out. Has a time zone.
         jobs: processes to read with; 0 is one for each core.
         progress: called with the bytes read and the bytes there are, None where not known.
 

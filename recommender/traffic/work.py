@@ -22,6 +22,7 @@ from recommender.traffic.tally import Tally
 Progress = Callable[[int, int | None], None]
 
 _SMALLEST_RANGE: Final = 8 << 20
+_LARGEST_RANGE: Final = 2 << 30
 _HEAD: Final = 64 << 10
 
 
@@ -187,7 +188,8 @@ def _units(source: Source, jobs: int) -> Iterator[Unit]:
     if size is None or size < 2 * _SMALLEST_RANGE or not is_plain(source.path):
         yield Unit(source.path)
         return
-    parts = min(4 * jobs, size // _SMALLEST_RANGE)
+    # Each range meets every edge anew, so there are no more of them than keep the workers busy.
+    parts = max(min(jobs, size // _SMALLEST_RANGE), size // _LARGEST_RANGE)
     for start, end in ranges(source.path, parts):
         yield Unit(source.path, start, end)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import random
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 from recommender.cluster.inventory import Inventory, Port, WorkloadRef
 from recommender.cluster.snapshot import read_manifests
 from recommender.errors import FormatError, InputError, ManifestError
-from recommender.policy import documents as yaml_documents
 from recommender.policy.selector import Labels, Selector, labels_of
 
 Object = dict[str, Any]
@@ -641,6 +639,9 @@ HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n"
             id="label 1",
         ),
         pytest.param(
+            HEAD + "  labels:\n    on: x\n", 5, "metadata.labels", "a key must be a string", id="label on"
+        ),
+        pytest.param(
             HEAD + "  labels: [a]\n", 5, "metadata.labels", "must be a mapping, is a list", id="labels a list"
         ),
         pytest.param(
@@ -667,6 +668,12 @@ HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n"
             "is not a name",
             id="a path for a namespace",
         ),
+        pytest.param(
+            HEAD + "  namespace: a.b\n", 5, "metadata.namespace", "is not a name", id="dots in a namespace"
+        ),
+        pytest.param(
+            HEAD.replace("web", "a..b"), 4, "metadata.name", "is not a name", id="two dots in a name"
+        ),
         pytest.param(HEAD + EXPRESSION % "In", 8, EXPRESSIONS, "needs values", id="In without values"),
         pytest.param(HEAD + EXPRESSION % "Is", 8, EXPRESSIONS + ".operator", "'Is'", id="operator Is"),
         pytest.param(
@@ -683,6 +690,13 @@ HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n"
             "spec.ports[0].protocol",
             "'tcp'",
             id="protocol tcp",
+        ),
+        pytest.param(
+            SERVICE + "  ports:\n  - port: 80\n    targetPort: '70000'\n",
+            7,
+            "spec.ports[0].targetPort",
+            "within 1..65535",
+            id="target port 70000",
         ),
         pytest.param(
             SERVICE + "  clusterIP: 10.0.0\n",
@@ -705,7 +719,7 @@ HEAD = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n"
             "a: !!python/object/apply:os.system [id]\n", 1, "", "has no meaning here", id="a Python object"
         ),
         pytest.param("a: !!python/name:os.system x\n", 1, "", "has no meaning here", id="a Python name"),
-        pytest.param("a: \x07\n", None, "", "YAML", id="a control character"),
+        pytest.param("a: 1\nb: \x07\n", 2, "", "control characters", id="a control character"),
         pytest.param("? [a]\n: b\n", 1, "", "must be a word", id="a list for a key"),
         pytest.param("[" * 100_000, 1, "", "nested deeper", id="deep flow"),
         pytest.param("- " * 100_000, 1, "", "nested deeper", id="deep block"),
@@ -726,7 +740,11 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, line: int | None, fie
     [
         pytest.param('{"apiVersion": "v1",\n"kind": }', 2, "", "JSON is malformed", id="syntax"),
         pytest.param('{"apiVersion": "v1",\n"kind": "L', 2, "", "cut off", id="cut off"),
-        pytest.param('{"a": 1}\n{"a": 2}', 2, "", "trailing characters", id="two objects"),
+        pytest.param('{"a": 1}\n{"a":\n 2}\nx', 4, "", "invalid character", id="objects and a word"),
+        pytest.param('{"a": 1}\n{"a":\n 2', 3, "", "cut off", id="objects, cut off"),
+        pytest.param(
+            '{"kind": "Pod", "apiVersion": "v1"}\n[1]', 1, "metadata.name", "is missing", id="no name"
+        ),
         pytest.param('\n{"items": ' + "[" * 100_000, None, "", "nested too deeply", id="deep"),
         pytest.param(
             '{"kind": "List", "apiVersion": "v1", "items": [\n{"kind": "Pod", "apiVersion": "v1",\n'
@@ -763,6 +781,39 @@ def test_bombs_are_refused_at_once(tmp_path: Path, text: str) -> None:
     assert time.perf_counter() - began < 5
 
 
+def test_json_objects_that_follow_each_other_are_read(tmp_path: Path) -> None:
+    """As ``kubectl get -o json | jq '.items[]'`` prints them, or with one on each line."""
+    objects = cluster()
+    expected = read(tmp_path, *objects)
+    for indent, between in ((4, "\n"), (None, "\n"), (None, "")):
+        text = between.join(json.dumps(one, indent=indent) for one in objects)
+        assert read_text(tmp_path, text, "cluster.json") == expected
+    broken = [pod("p"), obj("Service", "s", spec={"clusterIP": "x"})]
+    with pytest.raises(ManifestError) as caught:
+        read_text(tmp_path, "\n".join(json.dumps(one, indent=1) for one in broken), "cluster.json")
+    assert caught.value.field == "spec.clusterIP"
+    assert caught.value.line is not None
+    assert "clusterIP" in (tmp_path / "cluster.json").read_text().splitlines()[caught.value.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("given_target", "target"),
+    [
+        (None, 80),
+        (0, 80),
+        ("", 80),
+        (8080, 8080),
+        ("8080", 8080),
+        ("0", 80),
+        ("web", "web"),
+        ("8080-tcp", "8080-tcp"),
+    ],
+)
+def test_a_target_port_in_quotes_is_the_number(tmp_path: Path, given_target: Any, target: int | str) -> None:
+    found = read(tmp_path, obj("Service", "s", spec={"ports": [{"port": 80, "targetPort": given_target}]}))
+    assert [port.target for port in found.services[0].ports] == [target]
+
+
 def test_lists_within_lists_come_to_an_end(tmp_path: Path) -> None:
     deep = listed()
     for _ in range(30):
@@ -777,6 +828,7 @@ def test_lists_within_lists_come_to_an_end(tmp_path: Path) -> None:
         ('{"flow":{"verdict":"FORWARDED"},"node_name":"n"}\n' * 3, "flows.json"),
         ('{"flow":{"verdict":"FORWARDED"},"node_name":"n"}\n', "flows.yaml"),
         ('{"lost_events":{"num_events_lost":"1"}}\n{"flow":{}}\n', "flows.log"),
+        ('{\n "flow": {\n}\n}\n{\n "flow": {\n}\n}\n', "flows.json"),
     ],
 )
 def test_flows_are_named_as_such(tmp_path: Path, text: str, name: str) -> None:
@@ -852,49 +904,6 @@ def test_yaml_and_json_say_the_same(tmp_path: Path) -> None:
     as_yaml = read_manifests([tmp_path / "a"])
     (tmp_path / "a").write_text(json.dumps(listed(*cluster())))
     assert read_manifests([tmp_path / "a"]) == as_yaml
-
-
-text = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Co", "Cn")), max_size=6)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | text | st.sampled_from(["on", "1e3", "0x1", "<<"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(values, st.booleans())
-def test_what_was_dumped_is_read_back(value: Any, flow: bool) -> None:
-    quoted = yaml.safe_dump(value, default_flow_style=flow, default_style='"', allow_unicode=True)
-    assert list(yaml_documents.documents(quoted)) == [value]
-    assert list(yaml_documents.documents(json.dumps(value, ensure_ascii=False))) == [value]
-
-
-@given(st.text(st.sampled_from("ab:-[]{}&*!?|>'\"%@`,#\n 01.<~"), max_size=60))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    with contextlib.suppress(ManifestError):
-        list(yaml_documents.documents(text))
-    yaml_documents.line_of(text, 0, ("a", 0))
-
-
-@pytest.mark.parametrize(
-    ("path", "line"),
-    [
-        ((), 2),
-        (("kind",), 2),
-        (("items", 0), 4),
-        (("items", 1), 7),
-        (("items", 1, "b", "c"), 9),
-        (("items", 1, "b", "d"), 8),
-        (("items", 5), 3),
-        (("items", 0, "a", 1), 6),
-        (("z",), 2),
-    ],
-)
-def test_line_of(path: tuple[str | int, ...], line: int) -> None:
-    text = "---\nkind: x\nitems:\n- a:\n  - 1\n  - 2\n- a: {q: [3]}\n  b:\n    c: 4\n---\nkind: y\n"
-    assert yaml_documents.line_of(text, 0, path) == line
-    assert yaml_documents.line_of(text, 1, ("kind",)) == 11
-    assert yaml_documents.line_of(text, 2, ("kind",)) is None
 
 
 @pytest.mark.parametrize(

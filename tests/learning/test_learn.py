@@ -476,7 +476,7 @@ def test_pods_without_labels_are_inexpressible_and_said_so(shop: Scene) -> None:
     shop.talk("shop/bare", "shop/cart", 8080)
     (decision,) = shop.recommend().decisions
     assert decision.action == "inexpressible"
-    assert decision.reason == "no lasting label selects shop/bare and nothing else"
+    assert decision.reason == "no lasting label selects shop/bare and nothing else: give its pods one"
 
 
 def test_without_a_snapshot_the_labels_in_the_flows_are_enough(shop: Scene) -> None:

@@ -312,6 +312,45 @@ def test_reach(policies: list[Policy], source: Endpoint, destination: Endpoint, 
     assert reach.nothing is (text == "no port")
 
 
+@pytest.mark.parametrize(
+    ("policies", "source", "destination", "egress_text", "ingress_text"),
+    [
+        pytest.param([], API, WEB, "every port", "every port", id="not isolated"),
+        pytest.param(
+            [ingress("[{ports: [{port: 80}]}]")], API, WEB, "every port", "80/TCP", id="ingress alone"
+        ),
+        pytest.param([egress("[{ports: [{port: 80}]}]")], WEB, API, "80/TCP", "every port", id="egress alone"),
+        pytest.param(
+            [ingress("[{ports: [{port: 80}]}]"), egress("[{ports: [{port: 85}]}]", name="q")],
+            WEB,
+            API,
+            "85/TCP",
+            "every port",
+            id="a policy speaks of the pods it selects",
+        ),
+        pytest.param([DENY_ALL], WORLD, WEB, "every port", "no port", id="an address has no policy"),
+        pytest.param([DENY_ALL], WEB, WORLD, "no port", "every port", id="nor has one as the destination"),
+        pytest.param([DENY_ALL], ITS_NODE, WEB, "every port", "every port", id="its own node: ingress is exempt"),
+        pytest.param([DENY_ALL], WEB, ITS_NODE, "no port", "every port", id="its own node: egress is not"),
+        pytest.param([DENY_ALL], ON_HOST, WEB, "every port", "no port", id="another pod's node"),
+        pytest.param(
+            [egress("[{ports: [{port: http}]}]")],
+            WEB,
+            pod("misc", "x", named_ports=(("http", "TCP", 9090), ("https", "TCP", 9091))),
+            "9090/TCP",
+            "every port",
+            id="a name is the destination's",
+        ),
+    ],
+)  # fmt: skip
+def test_each_side_admits_on_its_own(
+    policies: list[Policy], source: Endpoint, destination: Endpoint, egress_text: str, ingress_text: str
+) -> None:
+    judge = Judge(policies, NAMESPACES)
+    assert str(judge.admits(source, destination, "egress")) == egress_text
+    assert str(judge.admits(source, destination, "ingress")) == ingress_text
+
+
 def test_grants_say_who_each_rule_lets_in() -> None:
     rules = ingress(
         "[{from: [{podSelector: {matchLabels: {app: api}}}, "
@@ -527,6 +566,9 @@ def test_it_agrees_with_the_naive_evaluator(raws: list[dict[str, Any]], protocol
         verdict = judge.verdict(source, target, protocol, port)
         assert verdict.allowed is naive(raws, source, target, protocol, port), (source, target, verdict)
         assert verdict.allowed is ((protocol, port) in judge.reach(source, target))
+        for direction in DIRECTIONS:
+            admitted = judge.admits(source, target, direction)
+            assert getattr(verdict, direction).allowed is ((protocol, port) in admitted)
 
 
 @settings(deadline=None)

@@ -10,6 +10,10 @@ from recommender.policy.selector import (
     EVERYTHING,
     Requirement,
     Selector,
+    is_dns_label,
+    is_label_key,
+    is_label_value,
+    is_subdomain,
     labels_of,
     namespaces_named,
 )
@@ -101,6 +105,35 @@ def test_selectors_that_say_the_same_are_equal() -> None:
 )
 def test_as_a_person_reads_it(selector: Selector, text: str) -> None:
     assert str(selector) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one_of"),
+    [
+        pytest.param("web", "label subdomain key value", id="a word"),
+        pytest.param("0-9", "label subdomain key value", id="digits"),
+        pytest.param("a.b", "subdomain key value", id="a dot"),
+        pytest.param("a" * 63, "label subdomain key value", id="63 characters"),
+        pytest.param("a" * 64, "subdomain", id="64 characters"),
+        pytest.param("a" * 253, "subdomain", id="253 characters"),
+        pytest.param("a" * 254, "", id="254 characters"),
+        pytest.param("Web_1", "key value", id="upper case and underscore"),
+        pytest.param("", "value", id="nothing"),
+        pytest.param("example.com/part", "key", id="a prefix"),
+        pytest.param("a" * 253 + "/" + "b" * 63, "key", id="the longest key"),
+        pytest.param("a" * 254 + "/b", "", id="a prefix too long"),
+        pytest.param("Example.com/part", "", id="upper case in a prefix"),
+        pytest.param("/part", "", id="a slash without a prefix"),
+        pytest.param("example.com/", "", id="a prefix alone"),
+        pytest.param("a/b/c", "", id="two slashes"),
+        *(pytest.param(text, "", id=repr(text)) for text in ("-a", "a-", ".a", "a.", "..", "a\n", "é", "a b", "٣")),
+        pytest.param("a.-b", "key value", id="a dash after a dot"),
+        pytest.param("a..b", "key value", id="two dots"),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_name(text: str, is_one_of: str) -> None:
+    checks = {"label": is_dns_label, "subdomain": is_subdomain, "key": is_label_key, "value": is_label_value}
+    assert [name for name, check in checks.items() if check(text)] == is_one_of.split()
 
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "x", "y"]))

@@ -6,14 +6,13 @@ read before only in time and source port. Those are counted and nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import MAXYEAR, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Raw
 
 from recommender.traffic.edges import Edge, Edges
-from recommender.traffic.formats.hubble_flow import FLOW, REPLY, Telling
+from recommender.traffic.formats.hubble_flow import FLOW, LATEST, REPLY, Telling
 from recommender.traffic.formats.hubble_forms import (
     UNREADABLE,
     Record,
@@ -72,6 +71,11 @@ class _Held:
 class _Known:
     """A flow that was read in full. One that differs from it in time and source port alone is counted only."""
 
+    source: Raw
+    destination: Raw
+    source_names: Raw
+    destination_names: Raw
+
     __slots__ = (
         "count",
         "destination",
@@ -88,24 +92,12 @@ class _Known:
         "start",
     )
 
-    def __init__(
-        self,
-        flow: Flow,
-        edge: Edge,
-        when: datetime,
-        since: datetime,
-        until: datetime,
-        shared: Callable[[Raw], Raw],
-    ) -> None:
-        hour = when.replace(minute=0, second=0, microsecond=0)
-        self.start = max(hour, since)
-        self.end = min(hour + timedelta(hours=1), until) if hour.year < MAXYEAR else hour
-        self.source, self.destination = shared(flow.source), shared(flow.destination)
-        self.source_names, self.destination_names = shared(flow.source_names), shared(flow.destination_names)
-        self.reply = bool(flow.is_reply)
+    def __init__(self, edge: Edge, when: datetime, window: tuple[datetime, datetime], reply: bool) -> None:
         self.edge, self.ports, self.recent = edge, edge.ports, edge.ports.recent
-        self.count = 0
+        self.start, self.end = window
         self.first = self.last = when
+        self.reply = reply
+        self.count = 0
 
 
 class Reader:
@@ -113,7 +105,7 @@ class Reader:
 
     Args:
         edges: where flows are added.
-        since, until: flows before and from these times on are counted and left out.
+        since, until: flows before the one and after the other are counted and left out.
         shortcut: count repetitions without reading them in full; the outcome is the same.
     """
 
@@ -128,6 +120,7 @@ class Reader:
         self._shortcut = shortcut and not edges.by_port
         self._known: dict[_Likeness, _Known] = {}
         self._shared: dict[bytes, Raw] = {}
+        self._window = (LATEST, LATEST)
         self._held: _Held | None = None
         self._partial: bytes | None = None
         self._tally = Tally("")
@@ -230,8 +223,18 @@ class Reader:
             self._fold(likeness, old)
         elif len(self._known) >= _MOST_KNOWN:
             self._forget()
-        telling = self._telling
-        self._known[likeness] = _Known(flow, edge, when, telling.since, telling.until, self._share)
+        if not self._window[0] <= when < self._window[1]:
+            self._window = self._hour_of(when)
+        known = self._known[likeness] = _Known(edge, when, self._window, flow.is_reply)
+        known.source, known.destination = self._share(flow.source), self._share(flow.destination)
+        known.source_names = self._share(flow.source_names)
+        known.destination_names = self._share(flow.destination_names)
+
+    def _hour_of(self, when: datetime) -> tuple[datetime, datetime]:
+        """The hour around a time, as far as flows are wanted of it."""
+        hour = when.replace(minute=0, second=0, microsecond=0)
+        end = hour + timedelta(hours=1) if hour < LATEST - timedelta(hours=1) else hour
+        return max(hour, self._telling.since), min(end, self._telling.until)
 
     def _share(self, raw: Raw) -> Raw:
         """One copy of equal bytes: few and close together in memory, they are compared far faster."""

@@ -99,7 +99,7 @@ class Telling:
         if when is None:
             raise Unusable("time not understood" if flow.time or outer_time else "no time")
         tally.seen(when, when)
-        if not self.since <= when < self.until:
+        if not self.since <= when <= self.until:
             return Told(OUTSIDE, when)
         event = flow.event_type.type if flow.event_type is not None else 0
         is_l7 = flow.Type == "L7" or (not flow.Type and (event == _L7_EVENT or bool(flow.l7)))

@@ -44,6 +44,8 @@ _TIMES: Final = ("time", "timestamp", "@timestamp")
 _DEEPEST: Final = 12
 
 _PREFIX: Final = re.compile(rb'[^"{}]{1,512}(?=\{)')
+_BETWEEN: Final = b"[], \t\r\n"
+"""What stands before, between and after the elements of an array."""
 _PARTIAL: Final = re.compile(rb"\S+ std(?:out|err) P ")
 _FULL: Final = re.compile(rb"\S+ std(?:out|err) F ")
 _AGENT_LOG: Final = re.compile(
@@ -67,9 +69,10 @@ class Record(NamedTuple):
 
 def body_of(line: bytes) -> bytes:
     """The line after what a log driver put before it: a CRI, syslog or ``kubectl logs`` prefix."""
-    if line[:1] not in (b"{", b"[") and (found := _PREFIX.match(line)):
-        return line[found.end() :]
-    return line
+    found = None if line[:1] == b"{" else _PREFIX.match(line)
+    if found is None or not found.group().strip(_BETWEEN):
+        return line
+    return line[found.end() :]
 
 
 def partial_of(line: bytes) -> bytes | None:
@@ -126,7 +129,7 @@ def values_in(line: bytes) -> tuple[list[bytes], bytes]:
         first = token.group()
         if first == b"{" or (first == b"[" and depth):
             if not depth:
-                if line[end : token.start()].strip(b"[], \t\r\n"):
+                if line[end : token.start()].strip(_BETWEEN):
                     return values, line[end:]
                 start = token.start()
             depth += 1
@@ -135,7 +138,7 @@ def values_in(line: bytes) -> tuple[list[bytes], bytes]:
             if not depth:
                 end = token.end()
                 values.append(line[start:end])
-    return values, line[end:].strip(b"[], \t\r\n")
+    return values, line[end:].strip(_BETWEEN)
 
 
 def records(value: Json, node: str = "", time: str = "", depth: int = 0) -> Iterator[Record]:

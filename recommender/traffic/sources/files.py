@@ -29,7 +29,7 @@ BLOCK: Final = 256 << 10
 STDIN: Final = "-"
 
 _OPENERS: Final[dict[bytes, Callable[[Any], Any]]] = {
-    b"\x1f\x8b": lambda raw: igzip.open(raw, "rb"),
+    b"\x1f\x8b": lambda raw: igzip.open(raw, "rb"),  # type: ignore[no-untyped-call]
     b"\x28\xb5\x2f\xfd": lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
