@@ -19,7 +19,7 @@ from recommender.learning.trust import sort_out
 from recommender.options import Options
 from recommender.policy.judge import Judge
 from recommender.policy.manifest import load, render
-from recommender.policy.model import DIRECTIONS, Policy
+from recommender.policy.model import DIRECTIONS, Direction, Policy
 from recommender.review.admitted import Admitted, Residents, beyond_evidence, kept_open
 from recommender.review.diff import Change, connections
 from recommender.review.replay import replay
@@ -37,7 +37,8 @@ class Recommendation:
     ``policies`` are what was read back from ``yaml``; ``learned`` holds the evidence of each
     of their rules. ``decisions`` tell of everything that was not learned, ``changes`` of
     every observed connection before and after, ``widened`` what is admitted beyond the
-    evidence, ``kept_open`` what policies of others go on admitting.
+    evidence, ``kept_open`` what policies of others go on admitting. ``inventory`` is the
+    cluster as snapshot and flows tell of it, ``population`` its groups and their selectors.
     """
 
     yaml: str
@@ -62,6 +63,10 @@ class Recommendation:
     def links(self) -> tuple[Link, ...]:
         """The connections that were learned."""
         return self.learned.links
+
+    def evidence_of(self, policy: Policy, direction: Direction, rule: int) -> tuple[Link, ...]:
+        """What a rule stands on, by its position; nothing for one that is mandatory and was not seen used."""
+        return self.learned.evidence.get((*policy.key, direction, rule), ())
 
     @cached_property
     def by_namespace(self) -> Mapping[str, tuple[Policy, ...]]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from recommender.policy.selector import Labels
@@ -36,7 +36,7 @@ _RANDOM: Final = "[bcdfghjklmnpqrstvwxz2456789]{5}"
 _HASH: Final = "[4-9bcdf]{6,10}"
 _MINUTES: Final = "(?:2[6-9]|3[0-9])[0-9]{6}"  # 2019 to 2046
 _SECONDS: Final = "1[4-9][0-9]{8}"  # 2014 to 2033
-_JOB = re.compile(f"(.+)-(?:{_MINUTES}|{_SECONDS})")
+_JOB = re.compile(f".+-(?:{_MINUTES}|{_SECONDS})")
 _ANY_JOB = re.compile(r"(.+)-[0-9]{8,}")
 _REPLICA_SET = re.compile(f"(.+)-{_HASH}")
 _POD = re.compile(f"(.+)-{_RANDOM}")
@@ -84,13 +84,10 @@ def replica_set_owner(name: str, labels: Mapping[str, str]) -> tuple[str, str] |
     return None
 
 
-def cron_job_of(job: str, *, known: bool = False) -> str | None:
-    """The CronJob that a Job's name speaks of.
-
-    With ``known`` any eight digits will do: the caller checks that such a CronJob exists.
-    """
-    found = (_ANY_JOB if known else _JOB).fullmatch(job)
-    return found[1] if found else None
+def cron_job_of(job: str, exists: Callable[[str], bool] = lambda _: False) -> str | None:
+    """The CronJob that a Job's name speaks of; any eight digits will do for one that ``exists``."""
+    likely = _ANY_JOB.fullmatch(job)
+    return likely[1] if likely and (exists(likely[1]) or _JOB.fullmatch(job)) else None
 
 
 def _makers(pod: str) -> list[tuple[str, str]]:
@@ -185,10 +182,8 @@ class Attribution:
                 maker = ("Rollout" if rollout else "Deployment", stripped[1])
             return WorkloadRef(namespace, *maker) if maker else told
         if kind == "Job":
-            cron_job = cron_job_of(name, known=True)
-            if cron_job and WorkloadRef(namespace, "CronJob", cron_job) in self._inventory.workloads:
-                return WorkloadRef(namespace, "CronJob", cron_job)
-            cron_job = cron_job_of(name)
+            workloads = self._inventory.workloads
+            cron_job = cron_job_of(name, lambda made: WorkloadRef(namespace, "CronJob", made) in workloads)
             return WorkloadRef(namespace, "CronJob", cron_job) if cron_job else told
         return told
 

@@ -147,11 +147,8 @@ class _Found:
         if kind == "ReplicaSet":
             return replica_set_owner(name, labels) or (kind, name)
         if kind == "Job":
-            likely = cron_job_of(name, known=True)
-            if likely and ("CronJob", namespace, likely) in self.objects:
-                return "CronJob", likely
-            likely = cron_job_of(name)
-            return ("CronJob", likely) if likely else (kind, name)
+            cron_job = cron_job_of(name, lambda made: ("CronJob", namespace, made) in self.objects)
+            return ("CronJob", cron_job) if cron_job else (kind, name)
         return kind, name
 
 

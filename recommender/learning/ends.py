@@ -29,6 +29,27 @@ class End:
     endpoint: Endpoint
 
 
+_UNTOLD: Final = {
+    "health": "it is the CNI's own health check",
+    "ingress": "it is the CNI's own ingress proxy, which no selector and no lasting address names",
+    "init": "the pod had no identity yet",
+    "unmanaged": "the pod is not managed by the CNI",
+}
+"""Entities that no policy here can name."""
+
+
+def _at(ip: str, name: str = "") -> Endpoint:
+    return Endpoint(None, (), (ip,) if ip else (), name=name)
+
+
+def _untold(what: str, why: str, ip: str = "") -> End:
+    return End(Unattributed(what, why), _at(ip))
+
+
+def _api_server(ip: str) -> End:
+    return End(ApiServer(ip), _at(ip, "API server"))
+
+
 EndKey = tuple[str, str, str, Labels, str, str, str, str, int]
 """As the log told it: address, namespace, pod, labels, entity, workload kind and name, cluster, and for what is
 no pod the destination port (0 otherwise)."""
@@ -68,57 +89,44 @@ class Attribution:
     def _end(self, key: EndKey, *, source: bool = False) -> End:
         ip, namespace, pod, labels, entity, kind, name, cluster, port = key
         if ip and address(ip) is None:
-            return End(Unattributed(ip, "it is no address"), Endpoint(None))
-        addresses = (ip,) if ip else ()
+            return _untold(ip, "it is no address")
         if namespace or pod:
             if not is_dns_label(namespace):
-                what = f"{namespace}/{pod}"
-                return End(
-                    Unattributed(what, "no namespace can have this name"), Endpoint(None, (), addresses)
-                )
+                return _untold(f"{namespace}/{pod}", "no namespace can have this name", ip)
             if cluster and self.cluster and cluster != self.cluster:
-                what = f"{cluster}/{namespace}/{pod}"
-                return End(
-                    Unattributed(what, "the peer is in another cluster"), Endpoint(None, (), addresses)
-                )
+                return _untold(f"{cluster}/{namespace}/{pod}", "the peer is in another cluster", ip)
             return self._pod(ip, namespace, pod, labels, kind, name)
         if entity == "kube-apiserver" or (entity != "world" and (ip, port) in self.inventory.api_servers):
             known = ip in self._api_addresses
-            is_api = (ip, port) in self.inventory.api_servers if known else port in API_PORTS
-            if is_api or port == 0:
-                return End(ApiServer(ip), Endpoint(None, (), addresses, name="API server"))
+            if port == 0 or ((ip, port) in self.inventory.api_servers if known else port in API_PORTS):
+                return _api_server(ip)
             return self._node(ip, own=False)
         if entity in ("host", "remote-node"):
             return self._node(ip, own=source and entity == "host")
-        if entity in ("health", "ingress", "init", "unmanaged"):
-            why = {
-                "health": "it is the CNI's own health check",
-                "ingress": "it is the CNI's own ingress proxy, which no selector and no lasting address names",
-                "init": "the pod had no identity yet",
-                "unmanaged": "the pod is not managed by the CNI",
-            }[entity]
-            return End(Unattributed(f"{entity} {ip}".strip(), why), Endpoint(None, (), addresses))
-        if entity != "world":
-            if ip in self.inventory.pod_at:
-                at = self.inventory.pod_at[ip]
-                return End(at.workload, at.endpoint)
-            if ip in self.inventory.node_at:
-                return self._node(ip, own=False)
-            if not ip:
-                return End(
-                    Unattributed("no address", "the log line names neither pod nor address"), Endpoint(None)
-                )
-            if any(address(ip) in each for each in self._pod_networks):
-                why = "a pod's address, but no pod of the snapshot has it and the flow names none"
-                return End(Unattributed(ip, why), Endpoint(None, (), addresses))
-        return End(Outside(ip), Endpoint(None, (), addresses))
+        if entity in _UNTOLD:
+            return _untold(f"{entity} {ip}".strip(), _UNTOLD[entity], ip)
+        return End(Outside(ip), _at(ip)) if entity == "world" else self._at_address(ip)
+
+    def _at_address(self, ip: str) -> End:
+        """An address of which the log says nothing else."""
+        if not ip:
+            return _untold("no address", "the log line names neither pod nor address")
+        if ip in self.inventory.pod_at:
+            pod = self.inventory.pod_at[ip]
+            return End(pod.workload, pod.endpoint)
+        if ip in self.inventory.node_at:
+            return self._node(ip, own=False)
+        if any(address(ip) in each for each in self._pod_networks):
+            return _untold(
+                ip, "a pod's address, but no pod of the snapshot has it and the flow names none", ip
+            )
+        return End(Outside(ip), _at(ip))
 
     def _node(self, ip: str, *, own: bool) -> End:
         node = self.inventory.node_at.get(ip)
         # A CNI gives the node an address of its own in the pod network; that one says no more than "the node".
-        address = "" if own and node is None else ip
         endpoint = Endpoint(None, (), (ip,) if ip else (), node=node.name if node else "", name="node")
-        return End(NodeParty(address), endpoint)
+        return End(NodeParty("" if own and node is None else ip), endpoint)
 
     def _pod(self, ip: str, namespace: str, pod: str, labels: Labels, kind: str, name: str) -> End:
         known = self.inventory.pod_named.get((namespace, pod))
@@ -132,12 +140,10 @@ class Attribution:
         if ref is None:
             kind, name = (kind, name) if kind and name else name_pattern(pod)
             if not name:
-                what = f"{namespace}/{pod or ', '.join(f'{k}={v}' for k, v in labels)}"
-                return End(
-                    Unattributed(what, "the flow names no pod and its labels fit no one workload"),
-                    Endpoint(None),
-                )
+                what = f"{namespace}/{', '.join(f'{k}={v}' for k, v in labels)}"
+                return _untold(what, "the flow names no pod and its labels fit no one workload", ip)
             ref = WorkloadRef(namespace, kind, name)
+        if ref not in self.inventory.workloads:
             self._only_in_flows.add(ref)
         workload = self.inventory.workloads.get(ref, Workload(ref, ()))
         template = workload.template
@@ -161,10 +167,7 @@ class Attribution:
             return ()
         ports = [p for p in service.ports if port in (p.port, p.node_port)]
         if (service.namespace, service.name) == ("default", "kubernetes"):
-            return tuple(
-                (End(ApiServer(address), Endpoint(None, (), (address,), name="API server")), number)
-                for address, number in sorted(self.inventory.api_servers)
-            )
+            return tuple((_api_server(ip), number) for ip, number in sorted(self.inventory.api_servers))
         found: list[tuple[End, int]] = []
         for workload in self.inventory.workloads_behind(service):
             pods = self.inventory.pods_of.get(workload.ref, ())
@@ -179,15 +182,13 @@ class Attribution:
             for backends in self.inventory.backends:
                 if (backends.namespace, backends.service) == (service.namespace, service.name):
                     found += [
-                        (End(Outside(address), Endpoint(None, (), (address,))), number)
+                        (End(Outside(address), _at(address)), number)
                         for address in backends.addresses
                         for _, _, number in backends.ports
                     ]
         if not found:
             what = f"Service {service.namespace}/{service.name} port {port}"
-            found = [
-                (End(Unattributed(what, "nothing stands behind this port of the Service"), Endpoint(None)), 0)
-            ]
+            found = [(_untold(what, "nothing stands behind this port of the Service"), 0)]
         return tuple(found)
 
     def completed_inventory(self) -> Inventory:

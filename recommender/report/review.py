@@ -77,7 +77,7 @@ def _head(found: Recommendation) -> Iterator[str]:
 
 
 def _before_merging(found: Recommendation) -> Iterator[str]:
-    notes = [markdown(note, 600) for note in found.warnings]
+    notes: list[str] = []
     if found.window.length.total_seconds() < 23 * 3600:
         notes.append(
             f"the window is only {cells.span(found.window.length.total_seconds())} long: what happens once a day was "
@@ -106,12 +106,13 @@ def _before_merging(found: Recommendation) -> Iterator[str]:
             "has `policy-cidr-match-mode: nodes`; there, add a CiliumNetworkPolicy with "
             "`toEntities: [kube-apiserver, remote-node, host]` for the workloads below that use them"
         )
+    notes += (markdown(note, 600) for note in found.warnings)
     if notes:
         yield "## Before merging"
         yield ""
-        yield from (f"- {note[:1].upper()}{note[1:]}" for note in notes[:_FEW])
-        yield from cells.more(len(notes) - _FEW)
+        yield from (f"- {note}" for note in notes[:_FEW])
         yield ""
+        yield from cells.more(len(notes) - _FEW)
 
 
 def _read(found: Recommendation) -> Iterator[str]:

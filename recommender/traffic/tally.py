@@ -41,6 +41,11 @@ class Tally:
     def lines(self) -> int:
         return self.counts.total()
 
+    def count(self, kind: str, times: int = 1) -> None:
+        self.counts[kind] += times
+        if not self.counts[kind]:
+            del self.counts[kind]
+
     def reject(self, line: int, reason: str, text: bytes) -> None:
         self.bad += 1
         self.counts[reason] += 1

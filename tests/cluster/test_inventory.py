@@ -229,8 +229,9 @@ def test_replica_set_owner(name: str, labels: dict[str, str], owner: tuple[str, 
 def test_cron_job_of() -> None:
     assert cron_job_of("a-29384760") == "a"
     assert cron_job_of("a-20260131") is None
-    assert cron_job_of("a-20260131", known=True) == "a"
-    assert cron_job_of("a-2026013", known=True) is None
+    assert cron_job_of("a-20260131", {"a"}.__contains__) == "a"
+    assert cron_job_of("a-2026013", {"a"}.__contains__) is None
+    assert cron_job_of("a-20260131", {"b"}.__contains__) is None
 
 
 def test_twenty_thousand_pods_that_are_gone_are_attributed_in_seconds() -> None:

@@ -485,3 +485,14 @@ def test_without_a_snapshot_the_labels_in_the_flows_are_enough(shop: Scene) -> N
     assert allowed(found, pod("shop", NEXT_WEB), pod("shop", {"app": "cart"}), 8080)
     assert not allowed(found, pod("other", NEXT_WEB), pod("shop", {"app": "cart"}), 8080)
     assert any("no snapshot was given" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["snapshot", "no snapshot"])
+def test_workloads_only_the_flows_know_of_are_learned_too(shop: Scene, known: bool) -> None:
+    shop.known = known
+    new = {**shop._ends("shop/web")[0], "pod": "late-7848d6c4d5-th9v2", "ip": "10.244.7.7"}
+    for told in ({}, {"workload_kind": "Deployment", "workload": "late"}):
+        shop.edge({**new, **told, "labels": labels_of({"app": "late"})}, shop._ends("shop/cart")[0], 7070)
+    found = shop.recommend()
+    assert allowed(found, pod("shop", {"app": "late"}), pod("shop", {"app": "cart"}), 7070)
+    assert policy(found, "shop/late").egress

@@ -261,13 +261,12 @@ class Reader:
         self._forget()
         held, self._held = self._held, None
         partial, self._partial = self._partial, None
-        counts = self._tally.counts
         if last and held is not None:
-            counts[TRUNCATED] += 1
-            counts[CONTINUED] += len(held.lines) - 1
+            self._tally.count(TRUNCATED)
+            self._tally.count(CONTINUED, len(held.lines) - 1)
         elif last and partial is not None:
-            counts[TRUNCATED] += 1
-            counts[CONTINUED] -= 1
+            self._tally.count(TRUNCATED)
+            self._tally.count(CONTINUED, -1)
         return held is not None or partial is not None
 
     def _record(self, record: Record, line: bytes, number: int) -> None:
