@@ -51,7 +51,7 @@ def in_window(
         start = pd.Timestamp(since) if since is not None else edges["first"].min()
     chosen = edges[(edges["last"] >= start) & (edges["first"] <= end)]
     if chosen.empty:
-        span = "" if pd.isna(start) else f" between {_iso(start)} and {_iso(until or end)}"
+        span = "" if edges.empty else f" between {_iso(start)} and {_iso(until or end)}"
         raise EvidenceError(
             f"no flows in the window{span}; the newest flow is of {_iso(newest)}: "
             f"give --until {_iso(newest)} or later, or a longer --since"
