@@ -12,7 +12,7 @@ import unicodedata
 _UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # CI systems carry out what they find in a log: `::warning::` at the start of a line, `##vso[…]` and `##[…]` anywhere.
 _COMMAND = re.compile(r"^(?= *::)( *):|#(?=#(?:vso)?\[)", re.IGNORECASE)
-_MARKDOWN = re.compile(r"[\\`*_\[\]<>|~$&]|^ *(?:[-+#=!]|[0-9]+[.)])")
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>|~$&]|^(?:[-+#=!]|[0-9]+[.)])")
 _AUTOLINK = re.compile(r"@|#(?=\d)|\bGH(?=-\d)|\b(?:https?|ftp|mailto|xmpp)(?=:)|\bwww(?=\.)", re.IGNORECASE)
 
 
@@ -32,7 +32,7 @@ def markdown(text: str, limit: int = 200) -> str:
     GitHub looks for mentions and addresses after Markdown was read, so a backslash does not
     stop those; an invisible space does.
     """
-    shown = _MARKDOWN.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", printable(text, limit))
+    shown = _MARKDOWN.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", printable(text, limit).strip())
     return _AUTOLINK.sub(lambda found: f"{found[0]}&#8203;", shown)
 
 

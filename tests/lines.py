@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 
-def pod(namespace: str, name: str, workload: str = "", kind: str = "Deployment", **labels: str) -> dict[str, Any]:
+def pod(
+    namespace: str, name: str, workload: str = "", kind: str = "Deployment", **labels: str
+) -> dict[str, Any]:
     """An end that is a pod. Underscores in keys of labels stand for dashes."""
     told = [f"k8s:{key.replace('_', '-')}={value}" for key, value in labels.items()]
     end: dict[str, Any] = {
