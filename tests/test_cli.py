@@ -370,10 +370,9 @@ def test_standard_input_is_a_source(here: Path) -> None:
 
 
 @pytest.mark.parametrize("streams", ["", "2>&1"], ids=["stdout", "both"])
-def test_a_closed_pipe_is_no_error(here: Path, demo: Path, streams: str) -> None:
-    given = f"--from {demo}/flows.jsonl.zst --cluster {demo}/cluster.yaml"
+def test_a_closed_pipe_is_no_error(here: Path, streams: str) -> None:
     # The reader is gone before anything is written.
-    shell = f"{{ {sys.executable} -m recommender {given} {streams}; echo $? >code; }} | head -c 0"
+    shell = f"{{ {sys.executable} -m recommender {' '.join(GIVEN)} {streams}; echo $? >code; }} | head -c 0"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
     assert (here / "code").read_text() == "141\n"
@@ -654,13 +653,13 @@ def test_its_own_output_in_the_snapshot_changes_nothing(zt: Run, here: Path, dem
     given = ("--from", str(demo / "flows.jsonl.zst"), "--cluster", str(demo / "cluster.yaml"))
     _, first, _ = zt(*given)
     (here / "ours.yaml").write_text(first)
-    code, second, err = zt(*given, "--cluster", "ours.yaml")
+    code, _, err = zt(*given, "--cluster", "ours.yaml", "--out", "made")
     assert code == 0
-    assert second == first
+    manifests = [(here / "made" / name).read_text() for name in tree(here / "made") if name.endswith(".yaml")]
+    assert "---\n".join(manifests) == first
     assert "0 newly allowed, 0 no longer allowed" in err
-    zt(*given, "--cluster", "ours.yaml", "--out", "made")
     review = (here / "made/REVIEW.md").read_text()
-    assert "today's against those proposed: 0 changed, 0 removed, 0 new, 31 unchanged." in review
+    assert re.search(r"today's against those proposed: 0 changed, 0 removed, 0 new, \d+ unchanged\.", review)
     assert "```diff" not in review
 
 

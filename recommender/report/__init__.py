@@ -1,1 +1,1 @@
-"""HOW IS IT TOLD: a Recommendation as Markdown, JSON and a terminal table. Pure functions, no decisions."""
+"""HOW IS IT TOLD: a Recommendation as Markdown, JSON and lines of text; ``place.py`` alone writes files."""

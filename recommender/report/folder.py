@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from recommender.policy.manifest import render
 from recommender.recommend import Recommendation
+from recommender.report.place import PROPOSAL
 from recommender.report.proposal import proposal
 from recommender.report.review import review
 
 REVIEW = "REVIEW.md"
-PROPOSAL = "proposal.json"
 
 
 def files(found: Recommendation) -> dict[str, str]:

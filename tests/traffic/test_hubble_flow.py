@@ -203,7 +203,7 @@ ENDS: dict[str, tuple[Json, Json]] = {
     "names only": ({"namespace": "a", "pod_name": "b"}, {"namespace": "a", "pod": "b", "labels": (), "cluster": ""}),
     "cluster of its node": ({"ID": 3, "namespace": "a", "pod_name": "b"}, {"cluster": "prod"}),
     "workload": (
-        {"namespace": "a", "pod_name": "b", "workloads": [{"name": "c", "kind": "CronJob"}, {"name": "x", "kind": "Y"}]},
+        {"namespace": "a", "pod_name": "b", "workloads": [{"name": "c", "kind": "CronJob"}, {"name": "x"}]},
         {"workload": "c", "workload_kind": "CronJob"},
     ),
     "camelCase": (
@@ -361,7 +361,8 @@ PACKETS = st.builds(
     verdict=st.sampled_from(["FORWARDED"] * 6 + ["DROPPED", "AUDIT", "REDIRECTED"]),
     event_type=st.sampled_from([{"type": 4}, {"type": 5}, {"type": 4, "sub_type": 3}]),
     Type=st.sampled_from(["L3_L4"] * 5 + ["L7", None]),
-    traffic_direction=st.sampled_from(["EGRESS", "INGRESS", None]), node_name=st.sampled_from(["prod/node-1", "node-2"]),
+    traffic_direction=st.sampled_from(["EGRESS", "INGRESS", None]),
+    node_name=st.sampled_from(["prod/node-1", "node-2"]),
     source_names=st.sampled_from([None, None, ["a.example"]]),
     destination_names=st.sampled_from([None, None, ["b.example"]]),
 )  # fmt: skip

@@ -69,14 +69,20 @@ def time_of(value: str) -> datetime | None:
         when = datetime.fromisoformat(value)
         when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except (ValueError, OverflowError):
-        try:
-            seconds = float(value)
-            while abs(seconds) > 1e11:  # in milli-, micro- or nanoseconds
-                seconds /= 1000
-            when = datetime.fromtimestamp(seconds, UTC)
-        except (ValueError, OverflowError, OSError):
-            return None
+        return _since_1970(value)
     return when
+
+
+def _since_1970(value: str) -> datetime | None:
+    """Seconds, or milli-, micro- or nanoseconds, as large as each is today."""
+    try:
+        seconds = float(value)
+        for _ in range(3):
+            if abs(seconds) > 1e11:
+                seconds /= 1000
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 class Telling:
