@@ -11,14 +11,14 @@ pages of the clouds named below.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from recommender.cluster.inventory import Inventory, Service, Workload, WorkloadRef
 from recommender.learning.parties import ApiServer, Link, NodeParty, Outside, PortNumber
 from recommender.options import Destination, Options
+from recommender.policy.model import IPBlock
 
 METADATA: Final = {
     "169.254.169.254": "instance metadata (AWS, Google Cloud, Azure, OpenStack, Oracle)",
@@ -46,44 +46,67 @@ _MONITORS: Final = frozenset(
 _NAME_KEYS: Final = ("app.kubernetes.io/name", "app", "k8s-app", "name")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something listens: pods of workloads, or address blocks, on these ports."""
+
+    ports: tuple[PortNumber, ...]
+    workloads: tuple[WorkloadRef, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+    def has(self, link: Link) -> bool:
+        """Does the link lead here?"""
+        if (link.protocol, link.port) not in self.ports:
+            return False
+        match link.destination:
+            case WorkloadRef():
+                return link.destination in self.workloads
+            case Outside(address) | NodeParty(address) | ApiServer(address):
+                return any(_within(address, block) for block in self.addresses)
+            case _:
+                return False
+
+
 @dataclass(frozen=True)
 class Infrastructure:
     """One entry of the contract as it was found in this cluster.
 
-    ``workloads`` and ``addresses`` are where it is, ``ports`` on which ports; no ports
-    means those that were seen. ``assumed`` tells when nothing was found and it stands where
-    it is by convention.
+    ``places`` are where it is. ``assumed`` tells when nothing was found and it is taken to
+    be where it is by convention. ``callers`` belong to it too: monitoring is also who scrapes.
     """
 
     destination: Destination
-    workloads: tuple[WorkloadRef, ...] = ()
-    addresses: tuple[str, ...] = ()
-    ports: tuple[PortNumber, ...] = ()
+    places: tuple[Place, ...] = ()
     assumed: str = ""
-    sources: frozenset[WorkloadRef] = field(default=frozenset())
+    callers: frozenset[WorkloadRef] = frozenset()
 
     @property
     def title(self) -> str:
-        return {
-            "dns": "DNS",
-            "api-server": "the API server",
-            "metadata": "cloud metadata",
-            "monitoring": "monitoring",
-        }.get(self.destination.name, self.destination.name)
+        return _TITLES.get(self.destination.name, self.destination.name)
 
-    def covers(self, link: Link) -> bool:
-        """Is this link one to (or, for monitoring, from) this infrastructure?"""
-        if link.source in self.sources:
-            return True
-        if self.ports and (link.protocol, link.port) not in self.ports:
-            return False
-        if isinstance(link.destination, WorkloadRef):
-            return link.destination in self.workloads
-        if isinstance(link.destination, ApiServer):
-            return self.destination.name == "api-server"
-        if not isinstance(link.destination, (Outside, NodeParty)):
-            return False
-        return any(_within(link.destination.address, block) for block in self.addresses)
+    @property
+    def workloads(self) -> frozenset[WorkloadRef]:
+        return frozenset(ref for place in self.places for ref in place.workloads)
+
+    def admits(self, link: Link) -> bool:
+        """Does the link lead to it?"""
+        return any(place.has(link) for place in self.places)
+
+    def concerns(self, link: Link) -> bool:
+        """Does the link lead to it, or come from it?"""
+        return link.source in self.callers or self.admits(link)
+
+
+_TITLES: Final = {
+    "dns": "DNS",
+    "api-server": "the API server",
+    "metadata": "cloud metadata",
+    "monitoring": "monitoring",
+}
+_ASSUMED_DNS: Final = (
+    "no DNS Service in the snapshot and no DNS server in the flows: assumed to be the pods "
+    "k8s-app=kube-dns in kube-system on port 53"
+)
 
 
 def find(inventory: Inventory, links: Iterable[Link], options: Options) -> tuple[Infrastructure, ...]:
@@ -106,36 +129,20 @@ def _dns(entry: Destination, inventory: Inventory, links: tuple[Link, ...]) -> I
         if port.port == 53
         for number in inventory.target_ports(service, port)
     }
-    assumed = ""
     if not workloads:
-        seen = [
-            link
-            for link in links
-            if isinstance(link.destination, WorkloadRef)
-            and link.protocol in ("UDP", "TCP")
-            and link.port in (53, 5353)
-            and _is_dns_workload(inventory.workloads.get(link.destination), link.destination)
-        ]
+        seen = [link for link in links if _looks_like_dns(link, inventory)]
         workloads = {link.destination for link in seen if isinstance(link.destination, WorkloadRef)}
         numbers = {link.port for link in seen}
-    if not workloads:
-        assumed = (
-            "no DNS Service in the snapshot and no DNS server in the flows: assumed to be the pods "
-            "k8s-app=kube-dns in kube-system on port 53"
-        )
-    local = _node_local_dns(inventory, links)
-    if local:
+    places = [Place(_both(numbers or {53}), tuple(sorted(workloads)))]
+    if local := _node_local_dns(inventory, links):
         # On iptables the cache answers on the DNS Service's own address, on the node, before any translation.
         local |= {ip for service in services for ip in service.addresses}
-        numbers |= {53}
-    ports = {(protocol, number) for number in numbers or {53} for protocol in ("TCP", "UDP")}
-    return Infrastructure(
-        entry,
-        tuple(sorted(workloads)),
-        tuple(sorted(_host(ip) for ip in local)),
-        tuple(sorted(ports)),
-        assumed,
-    )
+        places.append(Place(_both({53}), (), _hosts(local)))
+    return Infrastructure(entry, tuple(places), "" if workloads else _ASSUMED_DNS)
+
+
+def _both(numbers: Iterable[int]) -> tuple[PortNumber, ...]:
+    return tuple(sorted((protocol, number) for number in numbers for protocol in ("TCP", "UDP")))
 
 
 def _is_dns(service: Service) -> bool:
@@ -150,13 +157,17 @@ def _is_dns(service: Service) -> bool:
     )
 
 
-def _is_dns_workload(workload: Workload | None, ref: WorkloadRef) -> bool:
-    labels = [dict(found) for found in workload.label_sets] if workload else []
+def _looks_like_dns(link: Link, inventory: Inventory) -> bool:
+    """Is it a question to a DNS server, as distributions name and label theirs?"""
+    ref = link.destination
+    if not isinstance(ref, WorkloadRef) or (link.protocol, link.port) not in _both({53, 5353}):
+        return False
+    workload = inventory.workloads.get(ref)
     return ref.name in _DNS_NAMES or any(
-        found.get("k8s-app") in _DNS_APPS
-        or found.get("app.kubernetes.io/name") in _DNS_APPS
-        or "dns.operator.openshift.io/daemonset-dns" in found
-        for found in labels
+        labels.get("k8s-app") in _DNS_APPS
+        or labels.get("app.kubernetes.io/name") in _DNS_APPS
+        or "dns.operator.openshift.io/daemonset-dns" in labels
+        for labels in map(dict, workload.label_sets if workload else ())
     )
 
 
@@ -178,37 +189,35 @@ def _node_local_dns(inventory: Inventory, links: tuple[Link, ...]) -> set[str]:
 
 
 def _api_server(entry: Destination, inventory: Inventory, links: tuple[Link, ...]) -> Infrastructure:
-    found = set(inventory.api_servers)
-    if not found:
-        found = {
-            (link.destination.address, link.port)
-            for link in links
-            if isinstance(link.destination, ApiServer) and link.protocol == "TCP" and link.destination.address
-        }
-    addresses = tuple(sorted(_host(ip) for ip, _ in found))
-    return Infrastructure(entry, (), addresses, tuple(sorted({("TCP", port) for _, port in found})))
+    by_port: dict[int, set[str]] = {}
+    for ip, port in inventory.api_servers:
+        by_port.setdefault(port, set()).add(ip)
+    for link in links:
+        if isinstance(link.destination, ApiServer) and link.destination.address:
+            by_port.setdefault(link.port, set()).add(link.destination.address)
+    places = (Place((("TCP", port),), (), _hosts(by_port[port])) for port in sorted(by_port))
+    return Infrastructure(entry, tuple(places))
 
 
 def _metadata(entry: Destination, inventory: Inventory, links: tuple[Link, ...]) -> Infrastructure:
-    used = [
-        link
-        for link in links
-        if isinstance(link.destination, (Outside, NodeParty)) and link.destination.address in METADATA
-    ]
-    if entry.when == "always" and not used:
-        return Infrastructure(entry, (), (_host("169.254.169.254"),), (("TCP", 80),))
-    seen = {link.destination.address for link in used if isinstance(link.destination, (Outside, NodeParty))}
-    ports = {(link.protocol, link.port) for link in used}
-    return Infrastructure(entry, (), tuple(sorted(_host(ip) for ip in seen)), tuple(sorted(ports)))
+    seen: dict[str, set[PortNumber]] = {}
+    for link in links:
+        if isinstance(link.destination, (Outside, NodeParty)) and link.destination.address in METADATA:
+            seen.setdefault(link.destination.address, set()).add((link.protocol, link.port))
+    if entry.when == "always" and not seen:
+        seen = {"169.254.169.254": {("TCP", 80)}}
+    places = (Place(tuple(sorted(ports)), (), _hosts({ip})) for ip, ports in sorted(seen.items()))
+    return Infrastructure(entry, tuple(places))
 
 
 def _monitoring(entry: Destination, inventory: Inventory, links: tuple[Link, ...]) -> Infrastructure:
-    workloads = {ref for ref, workload in inventory.workloads.items() if _is_monitor(workload)}
-    declared = {(p.protocol, p.number) for ref in workloads for p in inventory.workloads[ref].ports}
-    seen = {(link.protocol, link.port) for link in links if link.destination in workloads}
-    return Infrastructure(
-        entry, tuple(sorted(workloads)), (), tuple(sorted(declared | seen)), sources=frozenset(workloads)
-    )
+    places = []
+    for ref in sorted(ref for ref, workload in inventory.workloads.items() if _is_monitor(workload)):
+        ports = {(p.protocol, p.number) for p in inventory.workloads[ref].ports}
+        ports |= {(link.protocol, link.port) for link in links if link.destination == ref}
+        places.append(Place(tuple(sorted(ports)), (ref,)))
+    callers = frozenset(ref for place in places for ref in place.workloads)
+    return Infrastructure(entry, tuple(place for place in places if place.ports), callers=callers)
 
 
 def _is_monitor(workload: Workload) -> bool:
@@ -218,22 +227,21 @@ def _is_monitor(workload: Workload) -> bool:
 
 
 def _own(entry: Destination, inventory: Inventory, links: tuple[Link, ...]) -> Infrastructure:
+    if entry.address:
+        return Infrastructure(entry, (Place(entry.ports, (), (entry.address,)),))
     workloads = tuple(
         workload.ref
         for workload in inventory.workloads_in.get(entry.namespace, ())
         if any(set(entry.pods) <= set(labels) for labels in workload.label_sets)
     )
-    addresses = (entry.address,) if entry.address else ()
-    assumed = "" if workloads or addresses else f"no workload in {entry.namespace} has these labels"
-    return Infrastructure(entry, workloads, addresses, entry.ports, assumed)
+    if not workloads:
+        return Infrastructure(entry, (), f"no workload in {entry.namespace} has these labels")
+    return Infrastructure(entry, (Place(entry.ports, workloads),))
 
 
-def _host(ip: str) -> str:
-    return f"{ip}/{'128' if ':' in ip else '32'}"
+def _hosts(ips: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(f"{ip}/{'128' if ':' in ip else '32'}" for ip in ips))
 
 
 def _within(ip: str, block: str) -> bool:
-    try:
-        return ipaddress.ip_address(ip) in ipaddress.ip_network(block)
-    except ValueError:
-        return False
+    return ip in IPBlock(block)

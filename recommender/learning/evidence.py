@@ -150,9 +150,12 @@ def gather(edges: pd.DataFrame, inventory: Inventory) -> Evidence:
     codes, unique = pd.factorize(dst_keys)
     rows = _explode(rows, codes, [attribution.destination(key) for key in unique])
     rows["own_node"] = _own_node(rows, attribution.ends)
-    return Evidence(
-        rows, tuple(attribution.ends), attribution.completed_inventory(), tuple(attribution.notes())
-    )
+    notes = list(attribution.notes())
+    if rows["answered"].isna().all():
+        notes.append(
+            "the recording holds no answers (policy verdicts have none): whether a port answers is unknown"
+        )
+    return Evidence(rows, tuple(attribution.ends), attribution.completed_inventory(), tuple(notes))
 
 
 def _keys(edges: pd.DataFrame, side: str, ports: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ from typing import Final
 
 from recommender.cluster.inventory import Inventory, WorkloadRef
 from recommender.errors import OptionError
-from recommender.learning.contract import SYSTEM_NAMESPACES, Infrastructure
+from recommender.learning.contract import SYSTEM_NAMESPACES, Infrastructure, Place
 from recommender.learning.cover import Population
 from recommender.learning.groups import Group
 from recommender.learning.names import policy_names
@@ -150,7 +150,7 @@ class _Learner:
         if not any(self._is_subject(party) for party in ends):
             return ("not needed", "neither end is a pod in a protected namespace")
         for infra in self.infrastructure:
-            if infra.destination.when == "never" and infra.covers(link):
+            if infra.destination.when == "never" and infra.concerns(link):
                 return ("set aside", f"the contract says never: {infra.title}")
         for party in ends:
             if isinstance(party, WorkloadRef) and self.maker.selectable(party) and not self._nameable(party):
@@ -179,33 +179,34 @@ class _Learner:
 
     def _infra(self, namespace: str, links: list[Link]) -> tuple[LearnedRule, ...]:
         """What every pod of the namespace may reach, seen or not."""
+        mine = [
+            link
+            for link in links
+            if isinstance(link.source, WorkloadRef) and link.source.namespace == namespace
+        ]
         rules = []
         for infra in self.always:
-            peers = [*self.maker.peers(self._groups_of(infra), namespace)]
-            if infra.assumed and infra.destination.name == "dns":
-                peers.append(Peer(namespaces_named(["kube-system"]), Selector.of({"k8s-app": "kube-dns"})))
-            if any(not self.maker.selectable(ref) for ref in infra.workloads):
-                peers += [Peer(block=block) for block in self.maker.nodes]
-            peers += [Peer(block=IPBlock(address)) for address in infra.addresses]
-            if peers:
-                found = [
-                    link
-                    for link in links
-                    if isinstance(link.source, WorkloadRef)
-                    and link.source.namespace == namespace
-                    and infra.covers(link)
-                ]
-                rules.append(_mandatory(infra, tuple(peers), found))
+            for place in infra.places:
+                peers = [*self.maker.peers(self._groups_of(place.workloads), namespace)]
+                if infra.assumed and infra.destination.name == "dns" and not place.addresses:
+                    peers.append(
+                        Peer(namespaces_named(["kube-system"]), Selector.of({"k8s-app": "kube-dns"}))
+                    )
+                if any(not self.maker.selectable(ref) for ref in place.workloads):
+                    peers += [Peer(block=block) for block in self.maker.nodes]
+                peers += [Peer(block=IPBlock(address)) for address in place.addresses]
+                if peers:
+                    rules.append(_mandatory(infra, place, tuple(peers), filter(place.has, mine)))
         return tuple(rules)
 
-    def _groups_of(self, infra: Infrastructure) -> set[Group]:
-        return {group for ref in infra.workloads if self._nameable(ref) and (group := self._group(ref))}
+    def _groups_of(self, workloads: Iterable[WorkloadRef]) -> set[Group]:
+        return {group for ref in workloads if self._nameable(ref) and (group := self._group(ref))}
 
     def _workloads(self, links: list[Link]) -> None:
         """A policy for each group that talks, and for each that everybody must be able to reach."""
         sides: dict[Group, dict[Direction, list[Link]]] = {}
         for link in links:
-            if self._is_subject(link.source) and not any(infra.covers(link) for infra in self.always):
+            if self._is_subject(link.source) and not any(infra.admits(link) for infra in self.always):
                 self._side(sides, link.source, "egress").append(link)
             if self._is_subject(link.destination):
                 self._side(sides, link.destination, "ingress").append(link)
@@ -229,20 +230,21 @@ class _Learner:
     def _rules(self, group: Group, direction: Direction, links: list[Link]) -> tuple[LearnedRule, ...]:
         """The rules of one side: first, at what everybody must reach, everybody."""
         mandatory = []
-        for infra in self.always:
-            if direction == "ingress" and set(infra.workloads) & set(group.members):
-                covered = [
-                    link for link in links if isinstance(link.source, WorkloadRef) and infra.covers(link)
-                ]
+        for infra, place in ((i, p) for i in self.always for p in i.places):
+            if direction == "ingress" and set(place.workloads) & set(group.members):
+                covered = [link for link in links if isinstance(link.source, WorkloadRef) and place.has(link)]
                 links = [link for link in links if link not in covered]
-                mandatory.append(_mandatory(infra, (Peer(namespaces=EVERYTHING),), covered))
+                mandatory.append(_mandatory(infra, place, (Peer(namespaces=EVERYTHING),), covered))
         return (*mandatory, *self.maker.rules(group.namespace, direction, links))
 
     def _warnings(self) -> Iterable[str]:
-        for namespace in self.protected:
-            for group in self.population.groups_in(namespace):
-                if self.population.subject(group) is None:
-                    yield f"{group} has no lasting label of its own: no policy but default deny can be written for it"
+        groups = [group for namespace in self.protected for group in self.population.groups_in(namespace)]
+        nameless = [str(group) for group in groups if self.population.subject(group) is None]
+        if nameless:
+            yield (
+                f"{len(nameless)} workloads have no lasting label of their own, so default deny is all that can be "
+                f"written for them: {', '.join(nameless[:10])}{' and others' if len(nameless) > 10 else ''}"
+            )
         for infra in self.always:
             if infra.assumed:
                 yield f"{infra.title}: {infra.assumed}"
@@ -251,9 +253,10 @@ class _Learner:
                 yield f"{policy} is called so because a policy of somebody else's has its plain name"
 
 
-def _mandatory(infra: Infrastructure, peers: tuple[Peer, ...], links: list[Link]) -> LearnedRule:
-    ports = port_ranges(infra.ports) if infra.ports else None
-    return LearnedRule(Rule(peers, ports, f"mandatory: {infra.title}"), in_order(links))
+def _mandatory(
+    infra: Infrastructure, place: Place, peers: tuple[Peer, ...], links: Iterable[Link]
+) -> LearnedRule:
+    return LearnedRule(Rule(peers, port_ranges(place.ports), f"mandatory: {infra.title}"), in_order(links))
 
 
 def owned(policies: Iterable[Policy]) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:

@@ -56,7 +56,7 @@ class Block:
             return self.role
         if self.wide:
             behind = f"{named} behind many addresses" if named else "many addresses outside"
-            return f"{behind} (a wide block, see REVIEW.md)"
+            return f"{behind} (a wide block)"
         return named or self.block.cidr
 
 

@@ -40,15 +40,14 @@ def connections(before: Judge, after: Judge, seen: Iterable[Seen]) -> tuple[Chan
 
     A link between workloads is many pods; it counts as allowed if it is for all of them.
     """
-    found: dict[Link, Change] = {}
+    verdicts: dict[Link, set[tuple[bool, bool, str]]] = {}
     for one in seen:
         was, now = verdict_on(before, one), verdict_on(after, one)
-        known = found.get(one.link)
-        if known is None:
-            found[one.link] = Change(one.link, was.allowed, now.allowed, now.reason)
-        elif (known.before and not was.allowed) or (known.after and not now.allowed):
-            reason = known.reason if known.after is now.allowed or not known.after else now.reason
-            found[one.link] = Change(
-                one.link, known.before and was.allowed, known.after and now.allowed, reason
-            )
-    return tuple(sorted(found.values(), key=lambda change: change.link.key))
+        verdicts.setdefault(one.link, set()).add((was.allowed, now.allowed, now.reason))
+    changes = []
+    for link in sorted(verdicts, key=lambda link: link.key):
+        was_allowed = all(was for was, _, _ in verdicts[link])
+        now_allowed = all(now for _, now, _ in verdicts[link])
+        reason = min(why for _, now, why in verdicts[link] if now == now_allowed)
+        changes.append(Change(link, was_allowed, now_allowed, reason))
+    return tuple(changes)

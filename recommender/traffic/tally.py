@@ -74,6 +74,10 @@ class Tally:
             self.seen(later.oldest, later.newest)
 
     @property
+    def records(self) -> int:
+        """Lines, less the blank ones and those that go on with another."""
+        return self.lines - self.counts[BLANK] - self.counts[CONTINUED]
+
+    @property
     def mostly_bad(self) -> bool:
-        records = self.lines - self.counts[BLANK] - self.counts[CONTINUED]
-        return self.bad > 0 and 2 * self.bad > records
+        return self.bad > 0 and 2 * self.bad > self.records

@@ -79,12 +79,14 @@ def check(tally: Tally, head: bytes) -> None:
     Raises:
         FormatError: names the file, what it looks like, and the first line that was bad.
     """
-    if tally.mostly_bad:
-        first = min(tally.rejects, key=lambda reject: reject.line)
-        share = f"{tally.bad} of {tally.lines} lines cannot be used"
-        raise FormatError(
-            f"{tally.file}: no Hubble flow log, but {looks_like(head)}; {share}; line {first.line}: {first.reason}"
-        )
+    if not tally.mostly_bad:
+        return
+    first = min(tally.rejects, key=lambda reject: reject.line)
+    what = f"this looks like {looks_like(head)}" if tally.bad == tally.records else "mostly no Hubble flows"
+    raise FormatError(
+        f"{tally.file}: {what}; {tally.bad} of {tally.records} lines cannot be used, "
+        f"such as line {first.line}: {first.reason}"
+    )
 
 
 def read_unit(unit: Unit, task: Task) -> tuple[Edges, Tally, bool]:

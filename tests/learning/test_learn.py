@@ -336,6 +336,38 @@ def test_a_destination_of_ones_own_is_always_there(shop: Scene) -> None:
     assert allowed(found, pod("data", {"app": "db"}), address("192.0.2.8"), 3128)
 
 
+def test_monitoring_that_is_always_there_still_reaches_what_it_scrapes(shop: Scene) -> None:
+    shop.workload(
+        "monitoring/prometheus",
+        {"app": "prometheus"},
+        selector={"app": "prometheus"},
+        ports={"web": ("TCP", 9090)},
+    )
+    shop.talk("monitoring/prometheus", "shop/cart", 9100)
+    prometheus, cart = pod("monitoring", {"app": "prometheus"}), pod("shop", {"app": "cart"})
+    found = shop.recommend(contract=contract(monitoring="always"))
+    assert allowed(found, prometheus, cart, 9100)
+    assert allowed(found, cart, prometheus, 9090), "always is for everybody, and lets them in"
+    assert "9090" in str(policy(found, "shop/allow-infra-egress").egress)
+    found = shop.recommend(contract=contract(monitoring="never"))
+    assert not allowed(found, prometheus, cart, 9100)
+
+
+def test_node_local_dns_listens_elsewhere_than_the_dns_pods() -> None:
+    scene = Scene(dns=False)
+    labels = {"k8s-app": "kube-dns"}
+    scene.workload("kube-system/coredns", labels, ports={"dns": ("UDP", 5353)})
+    scene.service("kube-system/kube-dns", labels, "10.96.0.10", {53: "dns"}, protocol="UDP")
+    scene.workload("shop/web", WEB, selector={"app": "web"})
+    scene.talk("shop/web", "host@169.254.20.10", 53, "UDP")
+    web, dns = pod("shop", WEB), pod("kube-system", labels)
+    found = scene.recommend()
+    assert allowed(found, web, dns, 5353, "UDP")
+    assert not allowed(found, web, dns, 53, "UDP")
+    assert allowed(found, web, address("169.254.20.10"), 53, "UDP")
+    assert not allowed(found, web, address("169.254.20.10"), 5353, "UDP")
+
+
 # What is outside, and nodes
 
 

@@ -108,6 +108,11 @@ class _Taken:
         self.taken += len(given)
         return given
 
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        given = self.read(len(buffer))
+        buffer[: len(given)] = given
+        return len(given)
+
     def _read(self, size: int) -> bytes:
         try:
             found = self._stream.read(size)
