@@ -61,15 +61,17 @@ def read_source(reader: Reader, source: Source, on_bytes: Callable[[int], None] 
     damage = ""
     try:
         for lines in lines_of(source, on_bytes):
-            if not head:
-                head = b"".join(lines)[:_HEAD]
+            if len(head) < _HEAD:
+                head = b"".join([head, *lines])[:_HEAD]
             reader.lines(lines)
     except Damaged as fault:
         damage = str(fault)
     reader.end()
+    check(tally, head)
+    if damage and not tally.records:
+        raise FormatError(f"{source.name}: the compressed data is damaged: {damage}")
     if damage:
         tally.reject(tally.number + 1, "compressed data is damaged from here on", damage.encode())
-    check(tally, head)
     return tally
 
 

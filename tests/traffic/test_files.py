@@ -80,6 +80,13 @@ def test_what_is_before_the_damage_is_read(tmp_path: Path, pack: Callable[[bytes
     assert reading.counts["compressed data is damaged from here on"] == reading.bad == 1
 
 
+def test_nothing_but_damage(tmp_path: Path) -> None:
+    path = tmp_path / "events.log.gz"
+    path.write_bytes(gzip.compress(LOG)[:30])
+    with pytest.raises(FormatError, match=r"events\.log\.gz: the compressed data is damaged"):
+        read_edges(path)
+
+
 def test_a_pipe(tmp_path: Path, plain: pd.DataFrame) -> None:
     read, write = os.pipe()
     with os.fdopen(read, "rb") as stream, os.fdopen(write, "wb") as into:

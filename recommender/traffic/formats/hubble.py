@@ -38,7 +38,7 @@ _parse_time: Final = datetime.fromisoformat
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-_Likeness = tuple[str, str, int, bool | None, bool, str, str]
+_Likeness = tuple[str, str, int, bool, bool, str, str]
 """Addresses and service port of a packet, is it a reply, is it TCP, direction, node."""
 
 
@@ -137,19 +137,21 @@ class Reader:
             if self._held is not None and self._resume(line):
                 continue
             try:
-                packet = skim(line).flow
+                repeats = self._counted(skim(line).flow)
             except UNREADABLE:
-                packet = None
-            if packet is None or not self._counted(packet):
+                repeats = False
+            if not repeats:
                 self._odd(line)
 
     def _counted(self, packet: Packet) -> bool:
-        """Count a packet of a flow that was read before; False if it is none, or could tell more."""
-        sockets, addresses = packet.l4, packet.IP
-        if sockets is None or addresses is None:
-            return False
-        tcp, is_reply = sockets.TCP, packet.is_reply
-        socket = tcp or sockets.UDP
+        """Count a packet of a flow that was read before; False if it is none, or could tell more.
+
+        Raises:
+            ValueError: the time is none.
+        """
+        addresses, is_reply = packet.IP, packet.is_reply
+        tcp = packet.l4.TCP
+        socket = tcp or packet.l4.UDP
         if socket is None:
             return False
         if is_reply:
@@ -170,18 +172,13 @@ class Reader:
             known is None
             or known.source != packet.source
             or known.destination != packet.destination
-            or packet.verdict != "FORWARDED"
-            or packet.Type != "L3_L4"
             or known.source_names != packet.source_names
             or known.destination_names != packet.destination_names
             or not src_port
         ):
             return False
-        try:
-            when = _parse_time(packet.time)
-            if not known.start <= when < known.end:
-                return False
-        except (ValueError, TypeError):
+        when = _parse_time(packet.time)
+        if when.tzinfo is None or not known.start <= when < known.end:
             return False
         known.count += 1
         if when > known.last:
@@ -201,10 +198,6 @@ class Reader:
             not self._shortcut
             or not edge.answered
             or flow.is_reply is None
-            or flow.verdict != "FORWARDED"
-            or flow.Type != "L3_L4"
-            or not flow.node_name
-            or not flow.traffic_direction
             or addresses is None
             or layer is None
             or (transport := layer.TCP or layer.UDP) is None

@@ -137,26 +137,29 @@ class Sockets(Struct, gc=False):
 
 
 class Packet(Struct, gc=False):
-    """The fewest fields of a flow that tell whether it repeats one that was read before."""
+    """The fewest fields of a flow that tell whether it repeats one that was read before.
 
-    time: str = ""
-    verdict: str = ""
-    IP: Addresses | None = None
-    l4: Sockets | None = None
-    source: Raw = _NOTHING
-    destination: Raw = _NOTHING
-    Type: str = ""
-    node_name: str = ""
+    What is no forwarded packet of a known direction does not decode: it is to be read in full.
+    """
+
+    time: str
+    verdict: Literal["FORWARDED"]
+    IP: Addresses
+    l4: Sockets
+    source: Raw
+    destination: Raw
+    Type: Literal["L3_L4"]
+    node_name: str
+    traffic_direction: Literal["EGRESS", "INGRESS"]
+    is_reply: bool
     source_names: Raw = _NOTHING
     destination_names: Raw = _NOTHING
-    traffic_direction: str = ""
-    is_reply: bool | None = None
     sourceNames: _Never = _NEVER
     destinationNames: _Never = _NEVER
 
 
 class Line(Struct, gc=False):
-    flow: Packet | None = None
+    flow: Packet
 
 
 skim: Final = msgspec.json.Decoder(Line).decode

@@ -12,7 +12,6 @@ import io
 import lzma
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import zstandard
-from isal import igzip
+from isal import isal_zlib
 
 from recommender.errors import FormatError, InputError
 from recommender.traffic.tally import MAX_LINE
@@ -28,12 +27,14 @@ from recommender.traffic.tally import MAX_LINE
 BLOCK: Final = 256 << 10
 STDIN: Final = "-"
 
-_OPENERS: Final[dict[bytes, Callable[[Any], Any]]] = {
-    b"\x1f\x8b": lambda raw: igzip.open(raw, "rb"),  # type: ignore[no-untyped-call]
-    b"\x28\xb5\x2f\xfd": lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
+_PACKED: Final[dict[bytes, Callable[[], Any]]] = {
+    b"\x1f\x8b": lambda: isal_zlib.decompressobj(wbits=31),
+    b"\x28\xb5\x2f\xfd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\0": lzma.LZMADecompressor,
 }
+_PACKED_BLOCK: Final = 4 << 10
+"""Small, so that what expands a thousandfold and more stays within memory."""
 _NOT_LINES: Final = {
     b"PK\x03\x04": "a zip archive: unpack it first",
     b"PAR1": "Parquet",
@@ -51,7 +52,8 @@ _NOT_LINES: Final = {
     b"Obj\x01": "Avro",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it first",
 }
-_DAMAGED: Final = (EOFError, zlib.error, igzip.BadGzipFile, zstandard.ZstdError, lzma.LZMAError, OSError)
+_ISAL_ERROR: Final[type[Exception]] = isal_zlib.error  # type: ignore[assignment]
+_DAMAGED: Final = (_ISAL_ERROR, zstandard.ZstdError, lzma.LZMAError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +103,10 @@ class _Taken:
         return self._head
 
     def read(self, size: int = BLOCK) -> bytes:
-        if self._head:
-            given, self._head = self._head[:size], self._head[size:]
-        else:
-            given = self._read(size)
+        given, self._head = self._head[:size], self._head[size:]
+        given = given or self._read(size)
         self.taken += len(given)
         return given
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:
-        given = self.read(len(buffer))
-        buffer[: len(given)] = given
-        return len(given)
 
     def _read(self, size: int) -> bytes:
         try:
@@ -124,25 +119,42 @@ class _Taken:
 
 
 class _Unpacked(_Taken):
-    """A decompressed stream that gives out all there is before the damage."""
+    """The content of a compressed stream of one or more members; all there is before a damage."""
 
-    _fault: Damaged | None = None
+    def __init__(self, packed: _Taken, name: str, unpacker: Callable[[], Any]) -> None:
+        super().__init__(io.BytesIO(), name)
+        self._packed, self._unpacker = packed, unpacker
+        self._inflating = unpacker()
+        self._rest = b""
+        self._fault = ""
 
     def _read(self, size: int) -> bytes:
-        parts: list[bytes] = []
-        while self._fault is None and size > 0:
+        """About ``size`` bytes; raises Damaged once all before the damage was given."""
+        given = b""
+        while len(given) < size and not self._fault:
+            fed = self._rest or self._packed.read(_PACKED_BLOCK)
+            if not fed:
+                self._fault = "" if self._inflating is None else "it ends early"
+                break
             try:
-                part = self._stream.read1(size)  # type: ignore[attr-defined]
+                given += self._inflate(fed)
             except _DAMAGED as fault:
-                self._fault = Damaged(str(fault) or type(fault).__name__)
-                break
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        if self._fault is not None and not parts:
-            raise self._fault
-        return b"".join(parts)
+                self._fault = str(fault) or type(fault).__name__
+        if self._fault and not given:
+            raise Damaged(self._fault)
+        return given
+
+    def _inflate(self, fed: bytes) -> bytes:
+        self._rest = b""
+        if self._inflating is None:
+            fed = fed.lstrip(b"\0")  # padding between members
+            if not fed:
+                return b""
+            self._inflating = self._unpacker()
+        part: bytes = self._inflating.decompress(fed)
+        if self._inflating.eof:
+            self._rest, self._inflating = self._inflating.unused_data, None
+        return part
 
 
 def expand(sources: Iterable[str | Path | IO[bytes]]) -> list[Source]:
@@ -210,11 +222,11 @@ def lines_of(source: Source, on_bytes: Callable[[int], None] | None = None) -> I
     try:
         raw = _Taken(stream, source.name)
         head = raw.peek(512)
-        opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
+        unpacker = next((unpacker for magic, unpacker in _PACKED.items() if head.startswith(magic)), None)
         _refuse(head, source.name)
         opened = raw
-        if opener is not None:
-            opened = _Unpacked(opener(raw), source.name)
+        if unpacker is not None:
+            opened = _Unpacked(raw, source.name, unpacker)
             _refuse(opened.peek(512), source.name)
         for lines in split(opened.read):
             if on_bytes is not None:
@@ -282,7 +294,7 @@ def is_plain(path: str) -> bool:
         return False
     with open(path, "rb") as file:
         head = file.read(8)
-    return not head.startswith(tuple(_OPENERS))
+    return not head.startswith(tuple(_PACKED))
 
 
 def lines_in(path: str, start: int, end: int) -> Iterator[list[bytes]]:
