@@ -13,7 +13,7 @@ these besides::
       moving: ["example.com/release-*"]    # never select by these
       stable: [example.com/tenant-number]  # numbers that are names, not build numbers
     families: true            # may a selector admit a whole family most of which was seen
-    trust: {scan-targets: 10, scan-minutes: 10}
+    trust: {scan-targets: 8, scan-minutes: 10}
     exclude: [sandbox]        # namespaces to leave alone
 """
 
@@ -78,7 +78,7 @@ class Options:
     moving_labels: tuple[str, ...] = ()
     stable_labels: tuple[str, ...] = ()
     families: bool = True
-    scan_targets: int = 10
+    scan_targets: int = 8
     scan_within: timedelta = timedelta(minutes=10)
     many_addresses: int = 4
 

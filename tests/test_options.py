@@ -105,7 +105,7 @@ def test_the_example_in_the_module_is_a_configuration(tmp_path: Path) -> None:
     assert options.moving_labels == ("example.com/release-*",)
     assert options.stable_labels == ("example.com/tenant-number",)
     assert options.families is True
-    assert (options.scan_targets, options.scan_within) == (10, timedelta(minutes=10))
+    assert (options.scan_targets, options.scan_within) == (8, timedelta(minutes=10))
     assert options.exclude == ("sandbox",)
 
 

@@ -127,7 +127,7 @@ def test_refused_attempts_are_part_of_a_scan(shop: Scene) -> None:
 
 
 def no_scan_few(scene: Scene) -> None:
-    scan(scene, 9)
+    scan(scene, 7)
 
 
 def no_scan_slow(scene: Scene) -> None:
