@@ -157,37 +157,30 @@ def _scans(evidence: Evidence, options: Options) -> Iterator[tuple[str, str, pd.
     if inventory.kinds and unknown.any():
         # Where answers cannot be known, a port nobody declares stands for one nobody answers on.
         silent |= unknown & _undeclared(rows, parties, inventory)
-    suspects = rows[silent & rows["protocol"].isin(PROTOCOLS)]
-    counts = suspects.groupby("src").size()
+    silent &= rows["protocol"].isin(PROTOCOLS)
+    counts = rows[silent].groupby("src").size()
     for src in counts.index[counts >= options.scan_targets]:
-        tried = suspects[suspects["src"] == src].sort_values("first", kind="stable")
         mine = rows[rows["src"] == src]
-        for start, end in _bursts(tried, options):
-            inside = mine[(mine["first"] >= start) & (mine["last"] <= end)]
-            targets = inside[["dst", "protocol", "port"]].drop_duplicates()
-            quiet = inside[silent.loc[inside.index]][["dst", "protocol", "port"]].drop_duplicates()
-            if len(quiet) < options.scan_targets or 2 * len(quiet) < len(targets):
-                continue
-            elsewhere = mine[~mine.index.isin(inside.index)]
-            known = set(zip(elsewhere["dst"], elsewhere["protocol"], elsewhere["port"], strict=True))
-            passing = [
-                quiet_row or (count <= _IN_PASSING and target not in known)
-                for quiet_row, count, target in zip(
-                    silent.loc[inside.index],
-                    inside["connections"],
-                    zip(inside["dst"], inside["protocol"], inside["port"], strict=True),
-                    strict=True,
-                )
-            ]
-            chosen = pd.Series(rows.index.isin(inside.index[passing]), index=rows.index)
-            minutes = max(1, round((inside["first"].max() - start).total_seconds() / 60))
-            reason = f"{len(targets)} targets within {minutes} min, {len(quiet)} of them without an answer"
-            yield _named(evidence, src), reason, chosen
+        target = mine.groupby(["dst", "protocol", "port"], sort=False).ngroup()
+        quiet = silent.loc[mine.index]
+        scans = []
+        for start, end in _bursts(mine.loc[quiet, "first"].sort_values(), options):
+            inside = (mine["first"] >= start) & (mine["last"] <= end)
+            touched, unanswered = target[inside].nunique(), target[inside & quiet].nunique()
+            if unanswered >= options.scan_targets and 2 * unanswered >= touched:
+                minutes = max(1, round((mine.loc[inside, "first"].max() - start).total_seconds() / 60))
+                told = f"{touched} targets within {minutes} min, {unanswered} of them without an answer"
+                scans.append((inside, told))
+        scanning = pd.concat([inside for inside, _ in scans], axis=1).any(axis=1) if scans else quiet & False
+        in_passing = (mine["connections"] <= _IN_PASSING) & ~target.isin(target[~scanning])
+        for inside, told in scans:
+            chosen = (inside & (quiet | in_passing)).reindex(rows.index, fill_value=False)
+            yield _named(evidence, src), told, chosen
 
 
-def _bursts(tried: pd.DataFrame, options: Options) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
-    """Spans of time in which enough distinct targets were tried, overlapping ones joined."""
-    first = list(tried["first"])
+def _bursts(tried: pd.Series, options: Options) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
+    """Spans of time in which enough attempts were made, overlapping ones joined. ``tried`` are times in order."""
+    first = list(tried)
     span: tuple[pd.Timestamp, pd.Timestamp] | None = None
     low = 0
     for high, moment in enumerate(first):

@@ -109,6 +109,16 @@ def test_a_scan_is_not_learned_nor_what_it_touched_in_passing(shop: Scene) -> No
     )
 
 
+def test_what_is_touched_by_each_of_several_scans_is_not_learned(shop: Scene) -> None:
+    for hour in (3, 9, 15):
+        for n in range(30):
+            shop.talk("shop/pay", f"ip:10.60.0.{n + 1}", 22, answered=False, hour=hour, minute=1 + n / 20)
+        shop.talk("shop/pay", "shop/web", 8080, hour=hour, minute=1.5)
+    found = shop.recommend()
+    assert learned(found) == {"shop/web>shop/cart:8080"}
+    assert len(found.decisions) == 3
+
+
 def test_only_the_pod_that_scans_is_suspected(shop: Scene) -> None:
     shop.workload("shop/pay", {"app": "pay"}, pods=2, selector={"app": "pay"})
     bad, good = shop._ends("shop/pay")[0], shop._ends("shop/pay")[-1]
