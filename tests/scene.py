@@ -74,7 +74,9 @@ class Scene:
             self._ip += 1
             node = self.nodes[number % 2]
             ip = node.addresses[0] if host_network else f"10.244.{self._ip // 250}.{self._ip % 250 + 1}"
-            pod = Pod(namespace, f"{short}-{len(self.pods)}", own, ref, (ip,), node.name, host_network, declared)
+            pod = Pod(
+                namespace, f"{short}-{len(self.pods)}", own, ref, (ip,), node.name, host_network, declared
+            )
             self.pods.append(pod)
         chosen = Selector.of(selector) if selector is not None else None
         workload = Workload(ref, tuple(dict.fromkeys(sets)), chosen, declared, host_network, schedule)

@@ -16,6 +16,8 @@ Labels = tuple[tuple[str, str], ...]
 Key = tuple[int, int, int, str, int | None, int | None]
 """Hour since 1970, source, destination, protocol, destination port, source port (flows only)."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_ZERO: Final = _EPOCH.toordinal()
 _NAMES_KEPT: Final = 32
 _L7_KEPT: Final = 16
 
@@ -184,7 +186,7 @@ class Edges:
         flows: int = 1,
     ) -> Edge:
         """The edge that a line told of, counted; the caller adds what else the line said."""
-        hour = int(when.timestamp()) // 3600
+        hour = (when.toordinal() - _DAY_ZERO) * 24 + when.hour
         key = (hour, source, destination, protocol, port, src_port if self.by_port else None)
         edge = self.edges.get(key)
         if edge is None:
@@ -225,4 +227,4 @@ class Edges:
 
 def hour_start(hour: int) -> datetime:
     """The hour that an edge's key names."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
+    return _EPOCH + timedelta(hours=hour)

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Raw
 
 from recommender.traffic.edges import Edge, Edges
-from recommender.traffic.formats.hubble_flow import FLOW, LATEST, REPLY, Telling
+from recommender.traffic.formats.hubble_flow import FLOW, LATEST, REPLY, Telling, Told
 from recommender.traffic.formats.hubble_forms import (
     UNREADABLE,
     Record,
@@ -26,7 +26,7 @@ from recommender.traffic.formats.hubble_forms import (
     typed,
     values_in,
 )
-from recommender.traffic.formats.hubble_wire import Flow, Packet, Unusable, decode_any, skim
+from recommender.traffic.formats.hubble_wire import Packet, Unusable, decode_any, skim
 from recommender.traffic.tally import BLANK, CONTINUED, MAX_LINE, Tally
 
 TRUNCATED: Final = "truncated last line"
@@ -38,8 +38,11 @@ _parse_time: Final = datetime.fromisoformat
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-_Likeness = tuple[str, str, int, bool, bool, str, str]
-"""Addresses and service port of a packet, is it a reply, is it TCP, direction, node."""
+_Likeness = tuple[str, str, int, bool, bool, str, str, str]
+"""Addresses and service port of a packet, is it a reply, is it TCP, verdict, direction, node."""
+
+
+_Window = tuple[datetime, datetime]
 
 
 class _Held:
@@ -69,34 +72,36 @@ class _Held:
 
 
 class _Known:
-    """A flow that was read in full. One that differs from it in time and source port alone is counted only."""
-
-    source: Raw
-    destination: Raw
-    source_names: Raw
-    destination_names: Raw
+    """A packet that was read in full. One that differs from it in time and source port alone is counted only."""
 
     __slots__ = (
+        "answered",
+        "audited",
         "count",
         "destination",
         "destination_names",
         "edge",
         "end",
+        "event",
         "first",
+        "flags",
         "last",
         "ports",
         "recent",
-        "reply",
         "source",
         "source_names",
         "start",
     )
 
-    def __init__(self, edge: Edge, when: datetime, window: tuple[datetime, datetime], reply: bool) -> None:
+    def __init__(self, packet: Packet, flags: Raw, edge: Edge, when: datetime, window: _Window) -> None:
+        self.source, self.destination = packet.source, packet.destination
+        self.source_names, self.destination_names = packet.source_names, packet.destination_names
+        self.event, self.flags = packet.event_type, flags
+        self.answered = edge.answered
         self.edge, self.ports, self.recent = edge, edge.ports, edge.ports.recent
+        self.audited = edge.audited if packet.verdict == "AUDIT" else None
         self.start, self.end = window
         self.first = self.last = when
-        self.reply = reply
         self.count = 0
 
 
@@ -120,7 +125,7 @@ class Reader:
         self._shortcut = shortcut and not edges.by_port
         self._known: dict[_Likeness, _Known] = {}
         self._shared: dict[bytes, Raw] = {}
-        self._window = (LATEST, LATEST)
+        self._window: _Window = (LATEST, LATEST)
         self._held: _Held | None = None
         self._partial: bytes | None = None
         self._tally = Tally("")
@@ -137,18 +142,17 @@ class Reader:
             if self._held is not None and self._resume(line):
                 continue
             try:
-                repeats = self._counted(skim(line).flow)
+                packet = skim(line).flow
             except UNREADABLE:
-                repeats = False
-            if not repeats:
                 self._odd(line)
+                continue
+            if not self._counted(packet):
+                told = self._odd(line)
+                if self._shortcut and told is not None and told.edge is not None:
+                    self._remember(packet, told.edge, told.when)
 
     def _counted(self, packet: Packet) -> bool:
-        """Count a packet of a flow that was read before; False if it is none, or could tell more.
-
-        Raises:
-            ValueError: the time is none.
-        """
+        """Count a packet that is like one read before; False if it is not, or could tell more."""
         addresses, is_reply = packet.IP, packet.is_reply
         tcp = packet.l4.TCP
         socket = tcp or packet.l4.UDP
@@ -158,16 +162,18 @@ class Reader:
             port, src_port = socket.source_port, socket.destination_port
         else:
             port, src_port = socket.destination_port, socket.source_port
-        likeness = (
-            addresses.source,
-            addresses.destination,
-            port,
-            is_reply,
-            tcp is None,
-            packet.traffic_direction,
-            packet.node_name,
+        known = self._known.get(
+            (
+                addresses.source,
+                addresses.destination,
+                port,
+                is_reply,
+                tcp is None,
+                packet.verdict,
+                packet.traffic_direction,
+                packet.node_name,
+            )
         )
-        known = self._known.get(likeness)
         if (
             known is None
             or known.source != packet.source
@@ -175,10 +181,14 @@ class Reader:
             or known.source_names != packet.source_names
             or known.destination_names != packet.destination_names
             or not src_port
+            or not (known.answered or (known.flags == socket.flags and known.event == packet.event_type))
         ):
             return False
-        when = _parse_time(packet.time)
-        if when.tzinfo is None or not known.start <= when < known.end:
+        try:
+            when = _parse_time(packet.time)
+            if not known.start <= when < known.end:
+                return False
+        except (ValueError, TypeError):  # no time, or one without a zone
             return False
         known.count += 1
         if when > known.last:
@@ -189,28 +199,25 @@ class Reader:
         recent.append(src_port)
         if len(recent) >= known.ports.limit:
             known.ports.settle()
+        if known.audited is not None:
+            known.audited.add(src_port)
         return True
 
-    def _remember(self, flow: Flow, edge: Edge, when: datetime) -> None:
-        """Let flows like this one be counted only, if they cannot tell more of the edge."""
-        layer, addresses = flow.l4, flow.IP
-        if (
-            not self._shortcut
-            or not edge.answered
-            or flow.is_reply is None
-            or addresses is None
-            or layer is None
-            or (transport := layer.TCP or layer.UDP) is None
-        ):
+    def _remember(self, packet: Packet, edge: Edge, when: datetime) -> None:
+        """Let packets like this one, which was read in full, be counted only."""
+        tcp = packet.l4.TCP
+        socket = tcp or packet.l4.UDP
+        if socket is None:
             return
         likeness = (
-            addresses.source,
-            addresses.destination,
-            transport.source_port if flow.is_reply else transport.destination_port,
-            flow.is_reply,
-            layer.TCP is None,
-            flow.traffic_direction,
-            flow.node_name,
+            packet.IP.source,
+            packet.IP.destination,
+            socket.source_port if packet.is_reply else socket.destination_port,
+            packet.is_reply,
+            tcp is None,
+            packet.verdict,
+            packet.traffic_direction,
+            packet.node_name,
         )
         if (old := self._known.get(likeness)) is not None:
             self._fold(likeness, old)
@@ -218,12 +225,21 @@ class Reader:
             self._forget()
         if not self._window[0] <= when < self._window[1]:
             self._window = self._hour_of(when)
-        known = self._known[likeness] = _Known(edge, when, self._window, flow.is_reply)
-        known.source, known.destination = self._share(flow.source), self._share(flow.destination)
-        known.source_names = self._share(flow.source_names)
-        known.destination_names = self._share(flow.destination_names)
+        packet.source, packet.destination = self._share(packet.source), self._share(packet.destination)
+        packet.source_names = self._share(packet.source_names)
+        packet.destination_names = self._share(packet.destination_names)
+        packet.event_type = self._share(packet.event_type)
+        self._known[likeness] = _Known(packet, self._share(socket.flags), edge, when, self._window)
 
-    def _hour_of(self, when: datetime) -> tuple[datetime, datetime]:
+    def _share(self, raw: Raw) -> Raw:
+        """One copy of equal bytes: few and close together in memory, they are compared far faster."""
+        said = bytes(raw)
+        found = self._shared.get(said)
+        if found is None:
+            found = self._shared[said] = Raw(said)
+        return found
+
+    def _hour_of(self, when: datetime) -> _Window:
         """The hour around a time, as far as flows are wanted of it."""
         hour = when.replace(minute=0, second=0, microsecond=0)
         end = hour + timedelta(hours=1) if hour < LATEST - timedelta(hours=1) else hour
@@ -231,7 +247,11 @@ class Reader:
 
     def _share(self, raw: Raw) -> Raw:
         """One copy of equal bytes: few and close together in memory, they are compared far faster."""
-        return self._shared.setdefault(bytes(raw), raw.copy())
+        said = bytes(raw)
+        found = self._shared.get(said)
+        if found is None:
+            found = self._shared[said] = Raw(said)
+        return found
 
     def _fold(self, likeness: _Likeness, known: _Known) -> None:
         """Add what was counted to the edge and to the account."""
@@ -239,7 +259,7 @@ class Reader:
             known.edge.flows += known.count
             known.edge.seen(known.first, known.last)
             self._tally.seen(known.first, known.last)
-            self._tally.counts[REPLY if known.reply else FLOW] += known.count
+            self._tally.counts[REPLY if likeness[3] else FLOW] += known.count
             self._tally.nodes[likeness[-1]] += known.count
             known.count = 0
 
@@ -262,42 +282,40 @@ class Reader:
             self._tally.count(CONTINUED, -1)
         return held is not None or partial is not None
 
-    def _record(self, record: Record, line: bytes, number: int) -> None:
-        """Count one record."""
+    def _record(self, record: Record, line: bytes, number: int) -> Told | None:
+        """Count one record; what a flow told."""
         tally = self._tally
         if record.kind != "flow":
             tally.counts[record.kind] += 1
             tally.lost_events += record.lost
-            return
+            return None
         if record.flow is None:
             tally.reject(number, record.fault, line)
-            return
+            return None
         if record.node:
             tally.nodes[record.node] += 1
         try:
             told = self._telling.tell(record.flow, record.node, record.time, tally)
         except Unusable as fault:
             tally.reject(number, str(fault), line)
+            return None
         except UNREADABLE:
             tally.reject(number, _NOT_JSON, line)
-        else:
-            tally.counts[told.kind] += 1
-            if told.edge is not None:
-                self._remember(record.flow, told.edge, told.when)
+            return None
+        tally.counts[told.kind] += 1
+        return told
 
-    def _odd(self, line: bytes) -> None:
-        """A line that is no flow in the exporter's own form."""
+    def _odd(self, line: bytes) -> Told | None:
+        """A line that does not repeat another; what it told, if it is a flow as the exporter writes it."""
         tally = self._tally
         if line[:1] == b"{" and (record := typed(line)) is not None:
-            self._record(record, line, tally.number)
-            return
-        if len(line) > MAX_LINE:
-            tally.reject(tally.number, f"line longer than {MAX_LINE >> 20} MiB", line)
-            return
+            return self._record(record, line, tally.number)
         text = line.strip()
         if text.startswith(_BOM):
             text = text[3:].lstrip()
-        if not text:
+        if len(line) > MAX_LINE:
+            tally.reject(tally.number, f"line longer than {MAX_LINE >> 20} MiB", line)
+        elif not text:
             tally.counts[BLANK] += 1
         elif text[:1].isdigit() and (content := partial_of(line)) is not None:
             self._partial = ((self._partial or b"") + content)[: MAX_LINE + 1]
@@ -306,6 +324,7 @@ class Reader:
             if self._partial is not None:
                 text, self._partial = self._partial + rest_of(text), None
             self._value(body_of(text), text, tally.number)
+        return None
 
     def _value(self, body: bytes, line: bytes, number: int) -> None:
         """A line or document that should be one value."""

@@ -67,6 +67,8 @@ def time_of(value: str) -> datetime | None:
     """A time in UTC, cut to microseconds; also seconds since 1970 as text; None for what is none."""
     try:
         when = datetime.fromisoformat(value)
+        if when.tzinfo is UTC:
+            return when
         when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except (ValueError, OverflowError):
         return _since_1970(value)

@@ -129,6 +129,7 @@ class Response(Struct, gc=False):
 class Socket(Struct, gc=False):
     source_port: _Port
     destination_port: _Port
+    flags: Raw = _NOTHING
 
 
 class Sockets(Struct, gc=False):
@@ -139,17 +140,18 @@ class Sockets(Struct, gc=False):
 class Packet(Struct, gc=False):
     """The fewest fields of a flow that tell whether it repeats one that was read before.
 
-    What is no forwarded packet of a known direction does not decode: it is to be read in full.
+    What has not all of them, or was dropped, does not decode: it is to be read in full.
     """
 
     time: str
-    verdict: Literal["FORWARDED"]
+    verdict: Literal["FORWARDED", "AUDIT", "REDIRECTED"]
     IP: Addresses
     l4: Sockets
     source: Raw
     destination: Raw
     Type: Literal["L3_L4"]
     node_name: str
+    event_type: Raw
     traffic_direction: Literal["EGRESS", "INGRESS"]
     is_reply: bool
     source_names: Raw = _NOTHING
