@@ -133,7 +133,11 @@ class Attribution:
         if known is not None:
             if known.host_network:
                 return self._node(ip or next(iter(known.addresses), ""), own=False)
-            return End(known.workload, known.endpoint)
+            then = labels_of({**dict(known.labels), **dict(labels)})
+            if then != known.labels:
+                # A StatefulSet's pod of an older generation, under the name of today's.
+                self._seen_labels.setdefault(known.workload, set()).add(then)
+            return End(known.workload, replace(known.endpoint, labels=then))
         ref = workload_of(self.inventory, namespace, pod, labels, kind, name)
         if pod:
             self._gone.add((namespace, pod))
@@ -146,6 +150,8 @@ class Attribution:
         if ref not in self.inventory.workloads:
             self._only_in_flows.add(ref)
         workload = self.inventory.workloads.get(ref, Workload(ref, ()))
+        if workload.host_network:
+            return self._node(ip, own=False)
         template = workload.template
         # The CNI leaves labels out of a flow, so one that is absent there says nothing.
         full = labels_of({**dict(template), **dict(labels)})
@@ -154,9 +160,7 @@ class Attribution:
         elif not full:
             self._unlabelled.add((namespace, pod))
         addresses = (ip,) if ip else ()
-        return End(
-            ref, Endpoint(namespace, full, addresses, workload.named_ports, workload.host_network, name=pod)
-        )
+        return End(ref, Endpoint(namespace, full, addresses, workload.named_ports, name=pod))
 
     def _behind_service(self, ip: str, port: int) -> tuple[tuple[End, int], ...]:
         """The ends a Service address stands for; nothing for an address that is no Service's."""

@@ -98,6 +98,15 @@ def test_a_generation_seen_only_in_the_flows_shows_what_moves(shop: Scene) -> No
     assert allowed(found, pod("shop", {"app": "api", "stage": "c"}), pod("shop", {"app": "cart"}), 8080)
 
 
+def test_a_stateful_sets_pod_keeps_its_name_but_not_its_labels(shop: Scene) -> None:
+    before = {**shop._ends("data/db")[0], "labels": labels_of({"app": "db", "stage": "a"})}
+    for end in (before, {**before, "labels": labels_of({"app": "db", "stage": "b"})}):
+        shop.edge(end, shop._ends("shop/cart")[0], 8080)
+    found = shop.recommend()
+    assert "stage" not in found.yaml
+    assert allowed(found, pod("data", {"app": "db"}), pod("shop", {"app": "cart"}), 8080)
+
+
 def test_the_next_run_of_a_cron_job_is_admitted() -> None:
     scene = Scene()
     run = {"app": "report", "job-name": "report-29384760", "batch.kubernetes.io/controller-uid": "6f1c1c1e"}
@@ -432,7 +441,12 @@ def test_other_nodes_are_admitted_by_address_and_the_own_one_needs_no_rule(shop:
 def test_a_pod_on_the_host_network_is_its_node(shop: Scene) -> None:
     shop.workload("monitoring/exporter", {"app": "exporter"}, kind="DaemonSet", pods=2, host_network=True)
     shop.talk("monitoring/exporter", "shop/cart", 9100)
+    gone = {**shop._ends("monitoring/exporter")[0], "pod": "exporter-x7k2p", "ip": "192.168.0.12"}
+    shop.edge(
+        {**gone, "workload_kind": "DaemonSet", "workload": "exporter"}, shop._ends("shop/cart")[0], 9101
+    )
     found = shop.recommend()
+    assert allowed(found, address("192.168.0.12"), pod("shop", {"app": "cart"}), 9101)
     assert allowed(found, address("192.168.0.11"), pod("shop", {"app": "cart"}), 9100)
     assert not allowed(found, pod("monitoring", {"app": "exporter"}), pod("shop", {"app": "cart"}), 9100)
     assert "monitoring" not in found.by_namespace or not any(

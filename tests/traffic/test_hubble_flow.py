@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -368,15 +370,23 @@ PACKETS = st.builds(
     source_names=st.sampled_from([None, None, ["a.example"]]),
     destination_names=st.sampled_from([None, None, ["b.example"]]),
 )  # fmt: skip
-CAPTURES = st.lists(st.tuples(PACKETS, st.integers(1, 3)), max_size=12)
+CARRIERS: list[Callable[[bytes], bytes]] = [
+    bytes,
+    bytes,
+    lambda text: json.dumps({"log": text.decode() + "\n", "stream": "stdout"}).encode(),
+    lambda text: json.dumps({"message": text.decode(), "kubernetes": {"pod_name": "cilium"}}).encode(),
+    lambda text: json.dumps({"message": "-", "log": text.decode()}).encode(),
+    lambda text: b"2024-05-03T10:11:12.2Z stdout F " + text + b"\n",
+]
+CAPTURES = st.lists(st.tuples(PACKETS, st.integers(1, 3), st.sampled_from(CARRIERS)), max_size=12)
 
 
 @settings(deadline=None, max_examples=150)
 @given(CAPTURES, st.randoms(use_true_random=False), st.booleans())
 def test_order_and_shortcut_change_nothing(
-    capture: list[tuple[Json, int]], rng: random.Random, by_port: bool
+    capture: list[tuple[Json, int, Callable[[bytes], bytes]]], rng: random.Random, by_port: bool
 ) -> None:
-    lines = [line(packet) for packet, times in capture for _ in range(times)]
+    lines = [carried(line(packet)) for packet, times, carried in capture for _ in range(times)]
     table, tally = read(*lines, by_port=by_port)
     plain, plain_tally = read(*lines, by_port=by_port, shortcut=False)
     pd.testing.assert_frame_equal(table, plain)

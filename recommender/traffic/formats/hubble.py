@@ -1,23 +1,22 @@
 """Cilium Hubble: lines of the exporter or of ``hubble observe -o jsonpb``, and what ships them.
 
-Most lines of a trace log are packets in mid-connection or replies, which differ from one
-read before only in time and source port. Those are counted and nothing more.
+A line is tried as what it most often is: a repetition, a flow in the exporter's own form, a
+flow in an envelope or another spelling, a part of a document, something else.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from msgspec import Raw
-
-from recommender.traffic.edges import Edge, Edges
-from recommender.traffic.formats.hubble_flow import FLOW, LATEST, REPLY, Telling, Told
+from recommender.traffic.edges import Edges
+from recommender.traffic.formats.hubble_flow import Telling, Told
 from recommender.traffic.formats.hubble_forms import (
     UNREADABLE,
     Record,
     body_of,
     depth_of,
+    inside,
     is_agent_log,
     partial_of,
     records,
@@ -26,23 +25,16 @@ from recommender.traffic.formats.hubble_forms import (
     typed,
     values_in,
 )
+from recommender.traffic.formats.hubble_repeats import Repeats
 from recommender.traffic.formats.hubble_wire import Packet, Unusable, decode_any, skim
 from recommender.traffic.tally import BLANK, CONTINUED, MAX_LINE, Tally
 
 TRUNCATED: Final = "truncated last line"
 _MOST_LINES: Final = 100_000
-_MOST_KNOWN: Final = 100_000
+_LONG: Final = 16 << 10
 _NOT_JSON: Final = "not JSON"
 _AGENT_LOG: Final = "agent log"
-_parse_time: Final = datetime.fromisoformat
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-_Likeness = tuple[str, str, int, bool, bool, str, str, str]
-"""Addresses and service port of a packet, is it a reply, is it TCP, verdict, direction, node."""
-
-
-_Window = tuple[datetime, datetime]
 
 
 class _Held:
@@ -71,40 +63,6 @@ class _Held:
         return closed
 
 
-class _Known:
-    """A packet that was read in full. One that differs from it in time and source port alone is counted only."""
-
-    __slots__ = (
-        "answered",
-        "audited",
-        "count",
-        "destination",
-        "destination_names",
-        "edge",
-        "end",
-        "event",
-        "first",
-        "flags",
-        "last",
-        "ports",
-        "recent",
-        "source",
-        "source_names",
-        "start",
-    )
-
-    def __init__(self, packet: Packet, flags: Raw, edge: Edge, when: datetime, window: _Window) -> None:
-        self.source, self.destination = packet.source, packet.destination
-        self.source_names, self.destination_names = packet.source_names, packet.destination_names
-        self.event, self.flags = packet.event_type, flags
-        self.answered = edge.answered
-        self.edge, self.ports, self.recent = edge, edge.ports, edge.ports.recent
-        self.audited = edge.audited if packet.verdict == "AUDIT" else None
-        self.start, self.end = window
-        self.first = self.last = when
-        self.count = 0
-
-
 class Reader:
     """Reads the lines of one file after another into edges.
 
@@ -122,10 +80,8 @@ class Reader:
         shortcut: bool = True,
     ) -> None:
         self._telling = Telling(edges, since, until)
+        self._repeats = Repeats(self._telling.since, self._telling.until)
         self._shortcut = shortcut and not edges.by_port
-        self._known: dict[_Likeness, _Known] = {}
-        self._shared: dict[bytes, Raw] = {}
-        self._window: _Window = (LATEST, LATEST)
         self._held: _Held | None = None
         self._partial: bytes | None = None
         self._tally = Tally("")
@@ -133,145 +89,40 @@ class Reader:
     def begin(self, tally: Tally) -> None:
         """The lines that follow belong to this account."""
         self._tally = tally
+        self._repeats.begin(tally)
 
     def lines(self, lines: list[bytes]) -> None:
         """Read whole lines, without their line ends."""
-        tally = self._tally
+        tally, repeats = self._tally, self._repeats
         for line in lines:
             tally.number += 1
             if self._held is not None and self._resume(line):
                 continue
+            packet: Packet | None
             try:
                 packet = skim(line).flow
             except UNREADABLE:
+                packet = self._packed(line)
+            if packet is None:
                 self._odd(line)
-                continue
-            if not self._counted(packet):
+            elif not repeats.count(packet):
                 told = self._odd(line)
-                if self._shortcut and told is not None and told.edge is not None:
-                    self._remember(packet, told.edge, told.when)
+                if self._shortcut and told is not None and told.edge is not None and len(line) < _LONG:
+                    repeats.remember(packet, told.edge, told.when)
 
-    def _counted(self, packet: Packet) -> bool:
-        """Count a packet that is like one read before; False if it is not, or could tell more."""
-        addresses, is_reply = packet.IP, packet.is_reply
-        tcp = packet.l4.TCP
-        socket = tcp or packet.l4.UDP
-        if socket is None:
-            return False
-        if is_reply:
-            port, src_port = socket.source_port, socket.destination_port
-        else:
-            port, src_port = socket.destination_port, socket.source_port
-        known = self._known.get(
-            (
-                addresses.source,
-                addresses.destination,
-                port,
-                is_reply,
-                tcp is None,
-                packet.verdict,
-                packet.traffic_direction,
-                packet.node_name,
-            )
-        )
-        if (
-            known is None
-            or known.source != packet.source
-            or known.destination != packet.destination
-            or known.source_names != packet.source_names
-            or known.destination_names != packet.destination_names
-            or not src_port
-            or not (known.answered or (known.flags == socket.flags and known.event == packet.event_type))
-        ):
-            return False
+    def _packed(self, line: bytes) -> Packet | None:
+        """The packet in a log driver's envelope."""
+        content = None if self._partial is not None else inside(line)
+        if content is None:
+            return None
         try:
-            when = _parse_time(packet.time)
-            if not known.start <= when < known.end:
-                return False
-        except (ValueError, TypeError):  # no time, or one without a zone
-            return False
-        known.count += 1
-        if when > known.last:
-            known.last = when
-        elif when < known.first:
-            known.first = when
-        recent = known.recent
-        recent.append(src_port)
-        if len(recent) >= known.ports.limit:
-            known.ports.settle()
-        if known.audited is not None:
-            known.audited.add(src_port)
-        return True
-
-    def _remember(self, packet: Packet, edge: Edge, when: datetime) -> None:
-        """Let packets like this one, which was read in full, be counted only."""
-        tcp = packet.l4.TCP
-        socket = tcp or packet.l4.UDP
-        if socket is None:
-            return
-        likeness = (
-            packet.IP.source,
-            packet.IP.destination,
-            socket.source_port if packet.is_reply else socket.destination_port,
-            packet.is_reply,
-            tcp is None,
-            packet.verdict,
-            packet.traffic_direction,
-            packet.node_name,
-        )
-        if (old := self._known.get(likeness)) is not None:
-            self._fold(likeness, old)
-        elif len(self._known) >= _MOST_KNOWN:
-            self._forget()
-        if not self._window[0] <= when < self._window[1]:
-            self._window = self._hour_of(when)
-        packet.source, packet.destination = self._share(packet.source), self._share(packet.destination)
-        packet.source_names = self._share(packet.source_names)
-        packet.destination_names = self._share(packet.destination_names)
-        packet.event_type = self._share(packet.event_type)
-        self._known[likeness] = _Known(packet, self._share(socket.flags), edge, when, self._window)
-
-    def _share(self, raw: Raw) -> Raw:
-        """One copy of equal bytes: few and close together in memory, they are compared far faster."""
-        said = bytes(raw)
-        found = self._shared.get(said)
-        if found is None:
-            found = self._shared[said] = Raw(said)
-        return found
-
-    def _hour_of(self, when: datetime) -> _Window:
-        """The hour around a time, as far as flows are wanted of it."""
-        hour = when.replace(minute=0, second=0, microsecond=0)
-        end = hour + timedelta(hours=1) if hour < LATEST - timedelta(hours=1) else hour
-        return max(hour, self._telling.since), min(end, self._telling.until)
-
-    def _share(self, raw: Raw) -> Raw:
-        """One copy of equal bytes: few and close together in memory, they are compared far faster."""
-        said = bytes(raw)
-        found = self._shared.get(said)
-        if found is None:
-            found = self._shared[said] = Raw(said)
-        return found
-
-    def _fold(self, likeness: _Likeness, known: _Known) -> None:
-        """Add what was counted to the edge and to the account."""
-        if known.count:
-            known.edge.flows += known.count
-            known.edge.seen(known.first, known.last)
-            self._tally.seen(known.first, known.last)
-            self._tally.counts[REPLY if likeness[3] else FLOW] += known.count
-            self._tally.nodes[likeness[-1]] += known.count
-            known.count = 0
-
-    def _forget(self) -> None:
-        for likeness, known in self._known.items():
-            self._fold(likeness, known)
-        self._known.clear()
-        self._shared.clear()
+            return skim(content).flow
+        except UNREADABLE:
+            return None
 
     def end(self, last: bool = True) -> bool:
         """The file has ended, or (``last=False``) the range of it. Says whether something was left open."""
-        self._forget()
+        self._repeats.forget()
         held, self._held = self._held, None
         partial, self._partial = self._partial, None
         if last and held is not None:
@@ -323,30 +174,28 @@ class Reader:
         else:
             if self._partial is not None:
                 text, self._partial = self._partial + rest_of(text), None
-            self._value(body_of(text), text, tally.number)
+            return self._value(body_of(text), text, tally.number)
         return None
 
-    def _value(self, body: bytes, line: bytes, number: int) -> None:
-        """A line or document that should be one value."""
-        if (record := typed(body)) is not None:
-            self._record(record, line, number)
-            return
+    def _value(self, body: bytes, line: bytes, number: int) -> Told | None:
+        """A line or document that should be one value; what it told, if it holds one flow."""
         try:
             value = decode_any(body)
             found = list(records(value))
         except UNREADABLE:
             self._broken(body, line, number)
-            return
+            return None
         for record in found:
-            self._record(record, line, number)
+            told = self._record(record, line, number)
         if found:
-            return
+            return told if len(found) == 1 else None
         if value == []:
             self._tally.counts[BLANK] += 1
         elif says_agent_log(value):
             self._tally.counts[_AGENT_LOG] += 1
         else:
             self._tally.reject(number, "not a flow", line)
+        return None
 
     def _broken(self, body: bytes, line: bytes, number: int) -> None:
         """A line that is no value: part of an array, of a document, cut off, or no JSON at all."""

@@ -45,6 +45,7 @@ _ECHO_REPLY: Final = {"ICMPv4": 0, "ICMPv6": 129}
 _NEIGHBOUR_DISCOVERY: Final = range(133, 138)
 _FIRST_EPHEMERAL_PORT: Final = 32768
 _CACHED: Final = 1 << 16
+_CACHED_BYTES: Final = 8 << 10
 
 
 class Told(NamedTuple):
@@ -169,16 +170,17 @@ class Telling:
             return known
         side = self._sides.get(said)
         if side is None:
-            if len(self._sides) >= _CACHED:
-                self._sides.clear()
-            side = self._sides[said] = side_of(said)
+            side = side_of(said)
         if not ip and not side.known:
             raise Unusable("neither address nor pod on one side")
         cluster = side.cluster or (node_cluster if side.local else "")
-        if len(self._ends) >= _CACHED:
-            self._ends.clear()
         end = End(ip, side.namespace, side.pod, side.labels, side.entity, cluster)
-        self._ends[key] = met = _Met(self.edges.end(end), side, end.asker)
+        met = _Met(self.edges.end(end), side, end.asker)
+        if len(said) < _CACHED_BYTES:
+            if len(self._ends) >= _CACHED:
+                self._ends.clear()
+                self._sides.clear()
+            self._ends[key], self._sides[said] = met, side
         if side.workload is not None and side.pod:
             self.edges.runs(cluster, side.namespace, side.pod, side.workload)
         return met

@@ -19,6 +19,7 @@ from recommender.traffic.formats.hubble_wire import (
     decode_bare,
     flow_of,
     number,
+    open_envelope,
     pick,
     text,
     when,
@@ -85,6 +86,22 @@ def rest_of(line: bytes) -> bytes:
     """The content of the CRI line that completes a partial one."""
     found = _FULL.match(line)
     return line[found.end() :] if found else line
+
+
+def inside(line: bytes) -> str | bytes | None:
+    """The one line that a log driver's envelope or prefix holds; None for any other line.
+
+    Only what :func:`records` would take it from as well, and no other.
+    """
+    if line[:1] != b"{":
+        return rest_of(line) if _FULL.match(line) else None
+    try:
+        envelope = open_envelope(line)
+    except UNREADABLE:
+        return None
+    if bool(envelope.log) == bool(envelope.message):
+        return None
+    return envelope.log or envelope.message
 
 
 def is_agent_log(line: bytes) -> bool:
@@ -196,13 +213,13 @@ def _quoted(value: str, node: str, time: str, depth: int) -> Iterator[Record]:
 
 def _enveloped(value: Mapping[str, Json], node: str, time: str, depth: int) -> Iterator[Record]:
     """What the first key of an envelope that holds records holds."""
-    inside = {
+    opened = {
         str(key).lower(): inner for key, inner in value.items() if isinstance(inner, str | list | Mapping)
     }
-    if isinstance(flow := inside.get("flow"), str):
-        inside = {"message": flow, **inside}
+    if isinstance(flow := opened.get("flow"), str):
+        opened = {"message": flow, **opened}
     for key in _ENVELOPES:
-        if key in inside and (found := list(records(inside[key], node, time, depth + 1))):
+        if key in opened and (found := list(records(opened[key], node, time, depth + 1))):
             yield from found
             return
 

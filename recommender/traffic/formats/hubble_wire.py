@@ -164,6 +164,28 @@ class Line(Struct, gc=False):
     flow: Packet
 
 
+class Envelope(Struct, gc=False):
+    """What log drivers make of a line, and nothing beside it that could be a record itself."""
+
+    log: str = ""
+    message: str = ""
+    msg: _Never = _NEVER
+    flow: _Never = _NEVER
+    verdict: _Never = _NEVER
+    IP: _Never = _NEVER
+    ip: _Never = _NEVER
+    l4: _Never = _NEVER
+    lost_events: _Never = _NEVER
+    lostEvents: _Never = _NEVER
+    node_status: _Never = _NEVER
+    nodeStatus: _Never = _NEVER
+    agent_event: _Never = _NEVER
+    agentEvent: _Never = _NEVER
+    debug_event: _Never = _NEVER
+    debugEvent: _Never = _NEVER
+
+
+open_envelope: Final = msgspec.json.Decoder(Envelope).decode
 skim: Final = msgspec.json.Decoder(Line).decode
 decode: Final = msgspec.json.Decoder(Response).decode
 decode_bare: Final = msgspec.json.Decoder(Flow).decode
