@@ -52,6 +52,7 @@ class Recommendation:
     others: tuple[Policy, ...]
     infrastructure: tuple[Infrastructure, ...]
     inventory: Inventory
+    population: Population
     window: Window
     reading: Reading
     unseen: tuple[WorkloadRef, ...]
@@ -137,6 +138,7 @@ def recommend(
         others=others,
         infrastructure=infrastructure,
         inventory=known,
+        population=population,
         window=window,
         reading=reading_of(edges),
         unseen=_unseen(known, evidence, learned),

@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from trace import write_trace  # the module beside this one
+
+from hubble_trace import write_trace  # the module beside this one
 
 PEER = "hubble-audit2policy==0.18.5"
 OURS = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,6 +27,18 @@ Progress = Callable[[int, int | None], None]
 _SMALLEST_RANGE: Final = 8 << 20
 _LARGEST_RANGE: Final = 2 << 30
 _HEAD: Final = 64 << 10
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Reading makes no cycles of references; looking for them would go through all of pandas each time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,7 @@ def check(tally: Tally, head: bytes) -> None:
     )
 
 
+@_without_collecting()
 def read_unit(unit: Unit, task: Task) -> tuple[Edges, Tally, bool]:
     """One unit, in a worker: its edges, its account, and whether a document goes on after it."""
     edges = Edges(task.by_port)
@@ -117,7 +133,8 @@ def read_all(
     if jobs == 1:
         edges = Edges(task.by_port)
         reader = task.reader(edges)
-        return edges, [read_source(reader, source, meter.of(source)) for source in sources]
+        with _without_collecting():
+            return edges, [read_source(reader, source, meter.of(source)) for source in sources]
     return _read_parallel(sources, task, jobs, meter)
 
 
@@ -150,6 +167,8 @@ def _read_parallel(sources: list[Source], task: Task, jobs: int, meter: _Meter) 
             for source, parts in zip(sources, work, strict=True):
                 tally = _gather(source, parts, task, edges, meter)
                 tallies.append(tally)
+        except BrokenProcessPool as fault:
+            raise InputError("a process that read flows was ended, perhaps for want of memory") from fault
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -160,24 +179,22 @@ Part = tuple[Unit, "Future[tuple[Edges, Tally, bool]]"]
 
 
 def _gather(source: Source, parts: list[Part], task: Task, edges: Edges, meter: _Meter) -> Tally:
-    """The parts of one source put together; read again as a whole if a document crosses a cut."""
-    if not parts:
+    """The parts of one source put together; read here as a whole if it has none, or a document crosses a cut."""
+    found: list[Edges] = []
+    tally = Tally(source.name)
+    whole = bool(parts)
+    for unit, future in parts:
+        part, counted, left_open = future.result()
+        whole = whole and not left_open
+        found.append(part)
+        tally.update(counted)
+        if whole:
+            meter.at(source.name, unit.end or source.size or 0)
+    if not whole:
         mine = Edges(task.by_port)
         tally = read_source(task.reader(mine), source, meter.of(source))
         edges.update(mine)
         return tally
-    found: list[Edges] = []
-    tally = Tally(source.name)
-    for unit, future in parts:
-        part, counted, left_open = future.result()
-        if left_open:
-            mine = Edges(task.by_port)
-            tally = read_source(task.reader(mine), source, meter.of(source))
-            edges.update(mine)
-            return tally
-        found.append(part)
-        tally.update(counted)
-        meter.at(source.name, unit.end or source.size or 0)
     check(tally, _head(source.path))
     for part in found:
         edges.update(part)
@@ -215,6 +232,3 @@ def cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         return os.cpu_count() or 1
-
-
-__all__ = ["InputError", "Task", "cores", "read_all"]

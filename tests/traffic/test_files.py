@@ -174,10 +174,11 @@ def test_lines_are_whole_wherever_blocks_end(text: bytes, block: int) -> None:
     )
 
 
-def test_a_line_that_is_too_long_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", [1, 7, 10, 19])
+def test_a_line_that_is_too_long_is_cut(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(files, "MAX_LINE", 20)
     stream = io.BytesIO(b"a\n" + b"x" * 95 + b"\nb\n" + b"y" * 50)
-    found = [one for lines in split(lambda _: stream.read(10)) for one in lines]
+    found = [one for lines in split(lambda _: stream.read(block)) for one in lines]
     assert found == [b"a\n", b"x" * 21, b"b\n", b"y" * 21]
 
 

@@ -40,20 +40,24 @@ _BOM: Final = b"\xef\xbb\xbf"
 class _Held:
     """Lines that are not yet a whole value: a document over several lines, or a line cut off."""
 
-    __slots__ = ("depth", "document", "lines", "numbers", "size")
+    __slots__ = ("depth", "document", "indented", "lines", "numbers", "size")
 
     def __init__(self, number: int, text: bytes) -> None:
         self.lines, self.numbers, self.size = [text], [number], len(text)
         self.depth = depth_of(text)[0]
         self.document = text[-1:] in (b"{", b"[", b",")
+        self.indented = False
 
-    def takes(self, text: bytes) -> bool:
+    def takes(self, line: bytes) -> bool:
         """Can this line go on with the document?"""
-        fits = self.size + len(text) <= MAX_LINE and len(self.lines) < _MOST_LINES
-        return self.document and fits and not _stands_alone(text)
+        fits = self.size + len(line) <= MAX_LINE and len(self.lines) < _MOST_LINES
+        begins_another = self.indented and line[:1] == b"{"
+        return self.document and fits and not begins_another and not _stands_alone(line.strip())
 
-    def add(self, number: int, text: bytes) -> bool:
+    def add(self, number: int, line: bytes) -> bool:
         """Add a line; says whether the document is closed by it."""
+        self.indented = self.indented or line[:1] in (b" ", b"\t")
+        text = line.strip()
         depth, lowest = depth_of(text)
         closed = self.depth + lowest <= 0
         self.depth += depth
@@ -202,8 +206,7 @@ class Reader:
         tally = self._tally
         values, rest = values_in(body) if body[:1] in (b"{", b"[", b"]", b",") else ([], body)
         if rest and rest[:1] != b"{":
-            kind = is_agent_log(line)
-            if kind:
+            if is_agent_log(line):
                 tally.counts[_AGENT_LOG] += 1
             else:
                 tally.reject(number, _NOT_JSON, line)
@@ -220,12 +223,12 @@ class Reader:
 
     def _resume(self, line: bytes) -> bool:
         """Go on with what is held; says whether the line was used for it."""
-        held, tally, text = self._held, self._tally, line.strip()
-        if held is None or not text:
+        held, tally = self._held, self._tally
+        if held is None or not line.strip():
             tally.counts[BLANK] += 1
             return True
-        if held.takes(text):
-            if held.add(tally.number, text):
+        if held.takes(line):
+            if held.add(tally.number, line):
                 self._held = None
                 tally.counts[CONTINUED] += len(held.lines) - 1
                 self._value(b"\n".join(held.lines), held.lines[0], held.numbers[0])

@@ -264,6 +264,8 @@ def split(read: Callable[[int], bytes]) -> Iterator[list[bytes]]:
         elif carry:
             lines[0] = carry + lines[0]
         carry = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        if lines and len(lines[0]) > MAX_LINE:
+            lines[0] = lines[0][: MAX_LINE + 1]
         if len(carry) > MAX_LINE:
             lines.append(carry[: MAX_LINE + 1])
             carry, dropping = b"", True
@@ -290,11 +292,12 @@ def ranges(path: str, parts: int) -> list[tuple[int, int]]:
 
 def is_plain(path: str) -> bool:
     """A regular file that is not compressed, so that it can be read from anywhere."""
-    if not os.path.isfile(path):
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+    except OSError:
         return False
-    with open(path, "rb") as file:
-        head = file.read(8)
-    return not head.startswith(tuple(_PACKED))
+    return os.path.isfile(path) and not head.startswith(tuple(_PACKED))
 
 
 def lines_in(path: str, start: int, end: int) -> Iterator[list[bytes]]:
