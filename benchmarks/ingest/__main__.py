@@ -4,7 +4,8 @@
 
 Writes a trace log of a made-up cluster (the same bytes each time), reads it in turn with the
 peer, with this project and with simdjson, each run a process of its own on one core, and
-prints flows/s, the ratio of the medians, and peak memory.
+prints flows/s, the ratio of the pairs, and peak memory; the ratio also less what it takes each
+to start and read one line, which is most of what a small file costs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from recommender.traffic.ingest import read_edges
 table = read_edges(sys.argv[1], jobs=int(sys.argv[2]))
 print(table["flows"].sum(), len(table))
 """
+RUNS = ("hubble-audit2policy", "zt-recommend", "simdjson, parse only")
 CEILING = """
 import simdjson, sys
 parser = simdjson.Parser()
@@ -46,34 +48,51 @@ def main() -> None:
         size = log.stat().st_size
         print(f"{options.lines:,} lines, {size / options.lines:,.0f} bytes a line, one core\n")
         peer = options.peer or _installed(Path(folder))
-        runs = {
-            "hubble-audit2policy": [str(peer), "--no-enrich", "--dry-run", str(log)],
-            "zt-recommend": [sys.executable, "-c", OURS, str(log), "1"],
-            "simdjson, parse only": [sys.executable, "-c", CEILING, str(log)],
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        peak = dict.fromkeys(runs, 0)
+        first = Path(folder) / "first.jsonl"
+        with log.open("rb") as trace:
+            first.write_bytes(trace.readline())
+        seconds: dict[str, list[float]] = {name: [] for name in RUNS}
+        starting: dict[str, list[float]] = {name: [] for name in RUNS}
+        peak = dict.fromkeys(RUNS, 0)
         for _ in range(options.runs):
-            for name, command in runs.items():
-                took, kib = _run(command, one_core=True)
+            for name in RUNS:
+                starting[name].append(_run(_command(name, peer, first), one_core=True)[0])
+                took, kib = _run(_command(name, peer, log), one_core=True)
                 seconds[name].append(took)
                 peak[name] = max(peak[name], kib)
-        print(f"{'':24}{'flows/s':>12}{'MB/s':>8}{'peak MiB':>10}")
+        print(f"{'':24}{'flows/s':>12}{'MB/s':>8}{'start, s':>10}{'peak MiB':>10}")
         for name, times in seconds.items():
             rate = options.lines / statistics.median(times)
+            start = statistics.median(starting[name])
             print(
-                f"{name:24}{rate:12,.0f}{rate * size / options.lines / 1e6:8,.0f}{peak[name] / 1024:10,.0f}"
+                f"{name:24}{rate:12,.0f}{rate * size / options.lines / 1e6:8,.0f}{start:10.2f}"
+                f"{peak[name] / 1024:10,.0f}"
             )
-        pairs = zip(seconds["hubble-audit2policy"], seconds["zt-recommend"], strict=True)
-        ratio = statistics.median(theirs / ours for theirs, ours in pairs)
-        ceilings = zip(seconds["simdjson, parse only"], seconds["zt-recommend"], strict=True)
-        share = statistics.median(theirs / ours for theirs, ours in ceilings)
-        print(f"\n{ratio:.1f} times the peer (median of {options.runs} pairs); {share:.0%} of parsing alone")
+        reading = {
+            name: [took - start for took, start in zip(seconds[name], starting[name], strict=True)]
+            for name in RUNS
+        }
+        for title, of in (("whole processes", seconds), ("less starting them", reading)):
+            ratio = _ratio(of["hubble-audit2policy"], of["zt-recommend"])
+            share = _ratio(of["simdjson, parse only"], of["zt-recommend"])
+            print(
+                f"{title}: {ratio:.1f} times the peer, {share:.0%} of parsing alone (median of {options.runs} pairs)"
+            )
         if options.jobs != 1:
-            command = [sys.executable, "-c", OURS, str(log), str(options.jobs)]
+            command = _command("zt-recommend", peer, log, options.jobs)
             times = [_run(command, one_core=False)[0] for _ in range(options.runs)]
             rate = options.lines / statistics.median(times)
             print(f"{rate:,.0f} flows/s with --jobs {options.jobs} on {os.cpu_count()} cores")
+
+
+def _command(name: str, peer: Path, log: Path, jobs: int = 1) -> list[str]:
+    if name == "hubble-audit2policy":
+        return [str(peer), "--no-enrich", "--dry-run", str(log)]
+    return [sys.executable, "-c", OURS if name == "zt-recommend" else CEILING, str(log), str(jobs)]
+
+
+def _ratio(theirs: list[float], ours: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(theirs, ours, strict=True))
 
 
 def _options() -> argparse.Namespace:
