@@ -13,7 +13,7 @@ from recommender.learning.contract import Infrastructure, find
 from recommender.learning.cover import Population
 from recommender.learning.evidence import Evidence, gather
 from recommender.learning.labels import LabelRules
-from recommender.learning.learn import Learned, learn, owned
+from recommender.learning.learn import Learned, learn, replaced
 from recommender.learning.parties import Decision, Link
 from recommender.learning.trust import sort_out
 from recommender.options import Options
@@ -121,7 +121,7 @@ def recommend(
             + "\n".join(str(one) for one in refused[:5])
         )
 
-    current, others = owned(inventory.policies)
+    current, others = replaced(inventory.policies, learned.protected)
     before = Judge(inventory.policies, namespaces)
     after = Judge((*others, *policies), namespaces)
     everything = evidence.seen(evidence.rows, evidence.links())

@@ -79,7 +79,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod that was running (or had finished) when the snapshot was taken."""
+    """A pod that was running (or had finished) when the snapshot was taken.
+
+    ``started`` is when, in RFC 3339, empty where it is not known.
+    """
 
     namespace: str
     name: str
@@ -89,6 +92,7 @@ class Pod:
     node: str = ""
     host_network: bool = False
     ports: tuple[Port, ...] = ()
+    started: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -141,9 +145,12 @@ class Backends:
 
 @dataclass(frozen=True, slots=True)
 class Node:
+    """A node: its addresses within the cluster's network, and those it has outside besides."""
+
     name: str
     addresses: tuple[str, ...]
     pod_cidrs: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +228,7 @@ class Inventory:
     @cached_property
     def node_at(self) -> Mapping[str, Node]:
         """Nodes by address."""
-        return {ip: node for node in self.nodes for ip in node.addresses}
+        return {ip: node for node in self.nodes for ip in (*node.external, *node.addresses)}
 
     @cached_property
     def service_at(self) -> Mapping[str, Service]:

@@ -300,18 +300,24 @@ def _read_endpoints(document: Document, about: About) -> tuple[Backends, ...]:
 def _read_node(document: Document, about: About) -> Node:
     node = document.read(shapes.Node)
     spec, status = node.spec or shapes.Node.Spec(), node.status or shapes.Node.Status()
-    texts = [
-        (a.address, ("status", "addresses", n, "address"))
-        for n, a in enumerate(status.addresses or ())
-        if a.type in ("InternalIP", "ExternalIP")
-    ]
+    internal, external = (
+        _ips(
+            document,
+            [
+                (a.address, ("status", "addresses", n, "address"))
+                for n, a in enumerate(status.addresses or ())
+                if a.type == kind
+            ],
+        )
+        for kind in ("InternalIP", "ExternalIP")
+    )
     cidrs = spec.cidrs or ([spec.cidr] if spec.cidr else [])
     for cidr in cidrs:
         try:
             network(cidr)
         except ValueError:
             raise document.error(f"{printable(cidr, 60)!r} is no network", ("spec", "podCIDRs")) from None
-    return Node(about.name, _ips(document, texts), tuple(cidrs))
+    return Node(about.name, internal, tuple(cidrs), external)
 
 
 def _read_namespace(document: Document, about: About) -> Namespace:

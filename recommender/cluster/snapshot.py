@@ -180,7 +180,15 @@ def _pods(
         ref = owners[_ref(about)]
         found.append(
             Pod(
-                about.namespace, about.name, pod.labels, ref, addresses, pod.node, pod.host_network, pod.ports
+                about.namespace,
+                about.name,
+                pod.labels,
+                ref,
+                addresses,
+                pod.node,
+                pod.host_network,
+                pod.ports,
+                pod.started or about.created,
             )
         )
     return tuple(found)

@@ -29,7 +29,11 @@ class End:
     endpoint: Endpoint
 
 
+TOO_EARLY: Final = "too early"
+"""Stands for the entity of an address that was not yet that of the pod which has it now."""
+
 _UNTOLD: Final = {
+    TOO_EARLY: "the pod that has this address now was started later, and the flow names none",
     "health": "it is the CNI's own health check",
     "ingress": "it is the CNI's own ingress proxy, which no selector and no lasting address names",
     "init": "the pod had no identity yet",
@@ -104,7 +108,7 @@ class Attribution:
         if entity in ("host", "remote-node"):
             return self._node(ip, own=source and entity == "host")
         if entity in _UNTOLD:
-            return _untold(f"{entity} {ip}".strip(), _UNTOLD[entity], ip)
+            return _untold(ip if entity == TOO_EARLY else f"{entity} {ip}".strip(), _UNTOLD[entity], ip)
         return End(Outside(ip), _at(ip)) if entity == "world" else self._at_address(ip)
 
     def _at_address(self, ip: str) -> End:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from recommender.cluster.inventory import Inventory
-from recommender.learning.ends import Attribution, End
+from recommender.learning.ends import TOO_EARLY, Attribution, End
 from recommender.learning.parties import Link, NodeParty, Party, Seen
 from recommender.policy.model import PROTOCOLS
 
@@ -131,8 +131,9 @@ def gather(edges: pd.DataFrame, inventory: Inventory) -> Evidence:
         inventory: the cluster; ``Inventory.unknown()`` where there is no snapshot.
     """
     attribution = Attribution(inventory, _local_cluster(edges))
-    src_keys = _keys(edges, "src", pd.Series(0, index=edges.index))
-    dst_keys = _keys(edges, "dst", edges["dst_port"].fillna(0).astype(int))
+    started = _started(inventory)
+    src_keys = _keys(edges, "src", pd.Series(0, index=edges.index), started)
+    dst_keys = _keys(edges, "dst", edges["dst_port"].fillna(0).astype(int), started)
     rows = pd.DataFrame(
         {
             "hour": edges["hour"].to_numpy(),
@@ -158,10 +159,22 @@ def gather(edges: pd.DataFrame, inventory: Inventory) -> Evidence:
     return Evidence(rows, tuple(attribution.ends), attribution.completed_inventory(), tuple(notes))
 
 
-def _keys(edges: pd.DataFrame, side: str, ports: pd.Series) -> pd.Series:
-    """What an end is attributed by: as the log told it, and for what is no pod also the port."""
+def _started(inventory: Inventory) -> dict[str, str]:
+    """When the pod that has an address now was started, by address."""
+    return {ip: pod.started for ip, pod in inventory.pod_at.items() if pod.started}
+
+
+def _keys(edges: pd.DataFrame, side: str, ports: pd.Series, started: dict[str, str]) -> pd.Series:
+    """What an end is attributed by: as the log told it, and for what is no pod also the port.
+
+    Of an address that is all there is, also whether the pod that has it now was there then.
+    """
     is_pod = (edges[f"{side}_pod"] != "") | (edges[f"{side}_namespace"] != "")
-    columns = [edges[f"{side}_{name}"] for name in _END_COLUMNS]
+    bare = ~is_pod & (edges[f"{side}_entity"] == "")
+    began = pd.to_datetime(edges[f"{side}_ip"].map(started.get), utc=True, errors="coerce", format="ISO8601")
+    too_early = bare & (edges["last"] < began)
+    told = edges.assign(**{f"{side}_entity": edges[f"{side}_entity"].mask(too_early, TOO_EARLY)})
+    columns = [told[f"{side}_{name}"] for name in _END_COLUMNS]
     keys = list(zip(*columns, ports.where(~is_pod, 0), strict=True))
     result = pd.Series([None] * len(keys), dtype=object)
     result[:] = keys

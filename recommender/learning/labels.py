@@ -133,7 +133,8 @@ class LabelRules:
         """Would this label be another one after the next release?
 
         ``selector`` is the workload's own. Kubernetes keeps it for the workload's life, so
-        a plain number in it is a name and no build number.
+        what a program is called in it is a name even where it looks like a version, and a
+        plain number in it is no build number.
         """
         if not is_label_key(key) or not is_label_value(value):
             # Nothing in a cluster has it: a log line made it up.
@@ -144,7 +145,7 @@ class LabelRules:
             return False
         if moves_by_name(key):
             return True
-        if _is_number(value) and selector is not None and key in selector.keys:
+        if selector is not None and key in selector.keys and (key in IDENTITY_KEYS or _is_number(value)):
             return False
         return moves_by_shape(value)
 

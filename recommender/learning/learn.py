@@ -8,7 +8,7 @@ it is set aside, and says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,6 +97,8 @@ class _Learner:
         self.protected = protected_namespaces(inventory, options)
         self.maker = RuleMaker(inventory, population, links, options.many_addresses)
         self.links = links
+        self.taken = {p.key for p in inventory.policies if MANAGED_BY not in p.labels}
+        self.renamed: list[str] = []
         self.made: list[tuple[Policy, Mapping[Direction, tuple[LearnedRule, ...]]]] = []
 
     def learned(self) -> Learned:
@@ -152,12 +154,16 @@ class _Learner:
         for infra in self.infrastructure:
             if infra.destination.when == "never" and infra.concerns(link):
                 return ("set aside", f"the contract says never: {infra.title}")
+        everybody_may = any(infra.admits(link) for infra in self.always)
         for party in ends:
+            if party == link.source and everybody_may:
+                continue
             if isinstance(party, WorkloadRef) and self.maker.selectable(party) and not self._nameable(party):
                 name = f"{party.namespace}/{party.name}"
                 return (
                     "inexpressible",
-                    f"no lasting label selects {name} and nothing else: give its pods one",
+                    f"no lasting label selects {name} and nothing else: give its pods one, or name one "
+                    "that looks as if it moved under labels.stable in the configuration",
                 )
             if isinstance(party, Outside) and not party.address:
                 return ("unattributed", "an outside address is not known")
@@ -170,9 +176,12 @@ class _Learner:
         subjects: Selector,
         sides: Mapping[Direction, tuple[LearnedRule, ...]],
     ) -> None:
-        if any(p.key == (namespace, name) and MANAGED_BY not in p.labels for p in self.inventory.policies):
+        plain = name
+        while (namespace, name) in self.taken:
             # It is somebody else's; applying ours under its name would overwrite it.
             name += "-learned"
+        if name != plain:
+            self.renamed.append(f"{namespace}/{name} is called so because {plain} is somebody else's policy")
         rules = {d: tuple(each.rule for each in sides[d]) if d in sides else None for d in DIRECTIONS}
         policy = Policy(namespace, name, subjects, rules["ingress"], rules["egress"], (MANAGED_BY,))
         self.made.append((policy, sides))
@@ -205,7 +214,7 @@ class _Learner:
     def _workloads(self, links: list[Link]) -> None:
         """A policy for each group that talks, and for each that everybody must be able to reach."""
         sides: dict[Group, dict[Direction, list[Link]]] = {}
-        for link in links:
+        for link in (*links, *self._dns_besides(links)):
             if self._is_subject(link.source) and not any(infra.admits(link) for infra in self.always):
                 self._side(sides, link.source, "egress").append(link)
             if self._is_subject(link.destination):
@@ -219,6 +228,17 @@ class _Learner:
         for group in sorted(sides, key=lambda group: group.key):
             found = {d: self._rules(group, d, sides[group][d]) for d in DIRECTIONS if d in sides[group]}
             self._make(group.namespace, names[group], subjects[group], {d: r for d, r in found.items() if r})
+
+    def _dns_besides(self, links: list[Link]) -> Iterable[Link]:
+        """Questions over the other protocol: a server answers what is too long for UDP over TCP."""
+        seen = {link.key for link in links}
+        for infra in self.infrastructure:
+            if infra.destination.name == "dns" and infra.destination.when == "observed":
+                for link in filter(infra.admits, links):
+                    other = "TCP" if link.protocol == "UDP" else "UDP"
+                    besides = Link(link.source, link.destination, other, link.port)
+                    if besides.key not in seen:
+                        yield besides
 
     def _side(
         self, sides: dict[Group, dict[Direction, list[Link]]], party: Party, direction: Direction
@@ -248,9 +268,7 @@ class _Learner:
         for infra in self.always:
             if infra.assumed:
                 yield f"{infra.title}: {infra.assumed}"
-        for policy, _ in self.made:
-            if policy.name in (f"{DEFAULT_DENY}-learned", f"{INFRA}-learned"):
-                yield f"{policy} is called so because a policy of somebody else's has its plain name"
+        yield from self.renamed
 
 
 def _mandatory(
@@ -259,9 +277,10 @@ def _mandatory(
     return LearnedRule(Rule(peers, port_ranges(place.ports), f"mandatory: {infra.title}"), in_order(links))
 
 
-def owned(policies: Iterable[Policy]) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:
-    """(ours, everybody else's)"""
+def replaced(
+    policies: Iterable[Policy], protected: Collection[str]
+) -> tuple[tuple[Policy, ...], tuple[Policy, ...]]:
+    """(policies that a proposal takes the place of, those that stay): ours where it protects, and all others."""
     every = tuple(policies)
-    return tuple(p for p in every if MANAGED_BY in p.labels), tuple(
-        p for p in every if MANAGED_BY not in p.labels
-    )
+    ours = tuple(p for p in every if MANAGED_BY in p.labels and p.namespace in protected)
+    return ours, tuple(p for p in every if p not in ours)

@@ -8,11 +8,11 @@ private ranges excepted, and marked as wide, because plain NetworkPolicy has not
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
-from recommender.policy.model import IPBlock, address
+from recommender.policy.model import IPBlock, address, network
 
 _PRIVATE_V4: Final = (
     "10.0.0.0/8",
@@ -81,16 +81,21 @@ def blocks(seen: Mapping[str, frozenset[str]], many: int, keep_out: Iterable[str
             else:
                 private += public
             if len(private) > _MOST_PRIVATE:
-                parts.append(_narrow_cover(private, names))
+                parts += [
+                    Block(cover, tuple(str(ip) for ip in inside), names, wide=not cover.single)
+                    for cover, inside in _by_subnet(private)
+                ]
             else:
                 parts += [Block(IPBlock(f"{ip}/{ip.max_prefixlen}"), (str(ip),), names) for ip in private]
-    result = merged(parts)
-    wide = [block for block in result if block.wide]
-    return tuple(
-        block
-        for block in result
-        if block.wide or not any(block.addresses[0] in other.block for other in wide)
-    )
+    return merged(_absorbed(parts))
+
+
+def _absorbed(parts: list[Block]) -> Iterator[Block]:
+    """The blocks, a single address that is in a wide one as a part of it."""
+    wide = [block for block in parts if block.wide]
+    for block in parts:
+        holder = next((w for w in wide if not block.wide and block.addresses[0] in w.block), None)
+        yield replace(block, block=holder.block, wide=True) if holder else block
 
 
 def merged(parts: Iterable[Block]) -> tuple[Block, ...]:
@@ -138,6 +143,12 @@ def is_link_local(ip: str) -> bool:
     return found is not None and found.is_link_local
 
 
+def public_subnets(ips: Iterable[str]) -> tuple[str, ...]:
+    """The subnets of those of a cluster's own addresses that are no private ones."""
+    found = (ipaddress.ip_address(ip) for ip in ips)
+    return tuple(block.cidr for block, _ in _by_subnet(ip for ip in found if not _is_private(ip)))
+
+
 def _is_private(ip: _IP) -> bool:
     ranges = _PRIVATE_V4 if ip.version == 4 else _PRIVATE_V6
     return any(ip in ipaddress.ip_network(block) for block in ranges)
@@ -147,51 +158,50 @@ def _wide(public: list[_IP], names: tuple[str, ...], keep_out: Iterable[str]) ->
     """The first rung of the ladder that holds all of them; everything public where none does."""
     version = public[0].version
     for length in _LADDER_V4 if version == 4 else _LADDER_V6:
-        network = ipaddress.ip_network(f"{public[0]}/{length}", strict=False)
-        if all(ip in network for ip in public):
+        block = network(f"{public[0]}/{length}")
+        if all(ip in block for ip in public):
             break
     else:
-        network = ipaddress.ip_network("0.0.0.0/0" if version == 4 else "::/0")
-    holes = {ipaddress.ip_network(b) for b in (_PRIVATE_V4 if version == 4 else _PRIVATE_V6)}
-    holes |= {n for n in (ipaddress.ip_network(b, strict=False) for b in keep_out) if n.version == version}
+        block = network("0.0.0.0/0" if version == 4 else "::/0")
+    holes = {network(hole) for hole in (*(_PRIVATE_V4 if version == 4 else _PRIVATE_V6), *keep_out)}
     inside = [
         hole
         for hole in holes
-        if hole.version == network.version
-        and hole != network
-        and hole.subnet_of(network)  # type: ignore[arg-type]
+        if hole.version == block.version
+        and hole != block
+        and hole.subnet_of(block)  # type: ignore[arg-type]
         and not any(ip in hole for ip in public)
     ]
-    collapsed = sorted(ipaddress.collapse_addresses(inside))  # type: ignore[type-var]
-    block = IPBlock(str(network), tuple(str(hole) for hole in collapsed))
-    return Block(block, tuple(str(ip) for ip in public), names, wide=True)
+    excepted = tuple(str(hole) for hole in sorted(ipaddress.collapse_addresses(inside)))  # type: ignore[type-var]
+    return Block(IPBlock(str(block), excepted), tuple(str(ip) for ip in public), names, wide=True)
 
 
-def _narrow_cover(private: list[_IP], names: tuple[str, ...]) -> Block:
-    network = ipaddress.ip_network(private[0])
-    while not all(ip in network for ip in private):
-        network = network.supernet()
-    return Block(IPBlock(str(network)), tuple(str(ip) for ip in private), names, wide=True)
+def _by_subnet(ips: Iterable[_IP]) -> Iterator[tuple[IPBlock, list[_IP]]]:
+    """The smallest block for the addresses of each /24 (IPv6: /64), and which they are.
+
+    No wider: what lies between two subnets is somebody else's.
+    """
+    subnets: dict[str, list[_IP]] = {}
+    for ip in sorted(set(ips), key=lambda ip: (ip.version, int(ip))):
+        subnets.setdefault(str(network(f"{ip}/{24 if ip.version == 4 else 64}")), []).append(ip)
+    for inside in subnets.values():
+        cover = ipaddress.ip_network(inside[0])
+        while not all(ip in cover for ip in inside):
+            cover = cover.supernet()
+        yield IPBlock(str(cover)), inside
 
 
 def node_blocks(addresses: Iterable[str], pods: Iterable[str]) -> tuple[IPBlock, ...]:
-    """Blocks for the nodes of a cluster: the smallest that holds them all, so that a new node is in it too.
+    """Blocks for the nodes of a cluster: the smallest for each subnet, so that a new node may be in it too.
 
     Where pods have addresses between those of the nodes, each node is named alone: a block
     would let the pods in.
     """
-    result = []
-    found = sorted({ipaddress.ip_address(ip) for ip in addresses}, key=lambda ip: (ip.version, int(ip)))
     inhabited = [ipaddress.ip_address(ip) for ip in pods]
-    for version in (4, 6):
-        family = [ip for ip in found if ip.version == version]
-        if not family:
-            continue
-        cover = ipaddress.ip_network(family[0])
-        while not all(ip in cover for ip in family):
-            cover = cover.supernet()
-        if len(family) == 1 or any(ip in cover for ip in inhabited):
-            result += [IPBlock(f"{ip}/{ip.max_prefixlen}") for ip in family]
+    result: list[IPBlock] = []
+    for cover, inside in _by_subnet(ipaddress.ip_address(ip) for ip in addresses):
+        if any(ip in network(cover.cidr) for ip in inhabited):
+            result += [IPBlock(f"{ip}/{ip.max_prefixlen}") for ip in inside]
         else:
-            result.append(IPBlock(str(cover)))
+            result.append(cover)
     return tuple(result)

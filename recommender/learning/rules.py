@@ -15,7 +15,7 @@ from typing import Final
 from recommender.cluster.inventory import Inventory, WorkloadRef
 from recommender.learning.cover import Cover, Population
 from recommender.learning.groups import Group
-from recommender.learning.outside import Block, blocks, is_link_local, merged, node_blocks
+from recommender.learning.outside import Block, blocks, is_link_local, merged, node_blocks, public_subnets
 from recommender.learning.parties import ApiServer, Link, NodeParty, Outside, Party, PortNumber, in_order
 from recommender.policy.model import Direction, IPBlock, Peer, PortRange, Rule, protocol_of
 from recommender.policy.selector import Selector, namespaces_named
@@ -59,15 +59,17 @@ class RuleMaker:
         self._population, self._many = population, many
         self._on_host = {ref for ref, workload in inventory.workloads.items() if workload.host_network}
         self._api_servers = {ip for ip, _ in inventory.api_servers}
-        self._own_networks = sorted({cidr for node in inventory.nodes for cidr in node.pod_cidrs})
         seen = {
             party.address
             for link in links
             for party in (link.source, link.destination)
             if isinstance(party, NodeParty) and party.address and not is_link_local(party.address)
         }
-        pods = [ip for pod in inventory.pods if not pod.host_network for ip in pod.addresses]
-        self._node_addresses = set(inventory.node_at) or seen
+        pods = set(inventory.pod_at)
+        self._own_networks = sorted(
+            {cidr for node in inventory.nodes for cidr in node.pod_cidrs} | set(public_subnets(pods))
+        )
+        self._node_addresses = {ip for node in inventory.nodes for ip in node.addresses} or seen
         self.nodes = node_blocks(self._node_addresses, pods)
 
     def selectable(self, party: Party) -> bool:
@@ -130,7 +132,8 @@ class RuleMaker:
             elif isinstance(peer, (NodeParty, Outside)) and peer.address in self._node_addresses:
                 # A node, or clients outside whose address a load balancer made a node's.
                 for node in self.nodes:
-                    yield Block(node, (), (), "the nodes", wide=not node.single), port, [link]
+                    role = "the nodes" if node.single else "the nodes (a wide block)"
+                    yield Block(node, (), (), role, wide=not node.single), port, [link]
             elif isinstance(peer, NodeParty):
                 yield (
                     Block(_single(peer.address), (peer.address,), (), "an address of a node's own"),

@@ -171,11 +171,12 @@ def _scans(evidence: Evidence, options: Options) -> Iterator[tuple[str, str, pd.
                 minutes = max(1, round((mine.loc[inside, "first"].max() - start).total_seconds() / 60))
                 told = f"{touched} targets within {minutes} min, {unanswered} of them without an answer"
                 scans.append((inside, told))
-        scanning = pd.concat([inside for inside, _ in scans], axis=1).any(axis=1) if scans else quiet & False
-        in_passing = (mine["connections"] <= _IN_PASSING) & ~target.isin(target[~scanning])
-        for inside, told in scans:
-            chosen = (inside & (quiet | in_passing)).reindex(rows.index, fill_value=False)
-            yield _named(evidence, src), told, chosen
+        if scans:
+            scanning = pd.concat([inside for inside, _ in scans], axis=1).any(axis=1)
+            in_passing = (mine["connections"] <= _IN_PASSING) & ~target.isin(target[~scanning])
+            chosen = (scanning & (quiet | in_passing)).reindex(rows.index, fill_value=False)
+            again = f", and {len(scans) - 1} times more" if len(scans) > 1 else ""
+            yield _named(evidence, src), scans[0][1] + again, chosen
 
 
 def _bursts(tried: pd.Series, options: Options) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:

@@ -99,16 +99,19 @@ def _unseen(
             if not ports or not ports <= seen.get((direction, subject, peer), set()):
                 unseen.setdefault(peer, set()).add(subject)
     for peer in sorted(unseen):
-        yield line(unseen[peer], [_name(peer)], _why(peer, unseen[peer], subjects))
+        yield line(unseen[peer], [_name(peer)], _why(unseen[peer], subjects))
     wide = [block for block in grant.blocks if not block.single]
     if wide:
         yield line(subjects, map(str, wide), "a block wider than the addresses seen")
 
 
-def _why(peer: WorkloadRef, unseen: set[WorkloadRef], subjects: set[WorkloadRef]) -> str:
+def _why(unseen: set[WorkloadRef], subjects: set[WorkloadRef]) -> str:
     if unseen < subjects:
         return "no lasting label tells the subjects apart"
-    return "not seen: of one family with those that were, or no lasting label tells it apart"
+    return (
+        "not seen: of one family with those that were, or no lasting label tells it apart; "
+        "where it is protected, its own side must open it too"
+    )
 
 
 def kept_open(

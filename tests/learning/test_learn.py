@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from recommender.cluster.inventory import Node
 from recommender.errors import OptionError
 from recommender.learning.learn import MANAGED_BY
 from recommender.options import Destination, Options
@@ -454,6 +455,55 @@ def test_a_pod_on_the_host_network_is_its_node(shop: Scene) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("internal", "external", "expected"),
+    [
+        pytest.param(["192.168.0.11", "192.168.0.12"], [], ["192.168.0.8/29"], id="one subnet"),
+        pytest.param(
+            ["172.18.0.10", "172.18.0.11", "192.168.7.9"], [], ["172.18.0.10/31", "192.168.7.9/32"], id="two"
+        ),
+        pytest.param(
+            ["172.18.0.10", "172.18.0.11"], ["131.7.8.9", "198.51.100.4"], ["172.18.0.10/31"], id="external"
+        ),
+        pytest.param(
+            ["10.244.0.1", "10.244.0.9"], [], ["10.244.0.1/32", "10.244.0.9/32"], id="among the pods"
+        ),
+    ],
+)
+def test_nodes_are_a_block_for_each_subnet_and_never_wider(
+    shop: Scene, internal: list[str], external: list[str], expected: list[str]
+) -> None:
+    shop.nodes = [Node(f"n{ip}", (ip,), (), tuple(external)) for ip in internal]
+    shop.talk(f"remote-node@{internal[0]}", "shop/cart", 30080)
+    rules = policy(shop.recommend(), "shop/cart").ingress or ()
+    assert [p.block.cidr for rule in rules for p in rule.peers or () if p.block] == expected
+
+
+def test_labels_that_look_like_versions_are_names_in_the_workloads_own_selector() -> None:
+    scene = Scene()
+    for name in ("python-3.11", "web-1.0", "feedface1"):
+        scene.workload(f"shop/{name}", {"app": name}, selector={"app": name})
+    scene.talk("shop/python-3.11", "shop/web-1.0", 80)
+    scene.talk("shop/web-1.0", "shop/feedface1", 80)
+    assert len(scene.recommend().links) == 2
+
+
+def test_dns_for_pods_without_labels_is_learned_with_everybodys(shop: Scene) -> None:
+    shop.workload("shop/bare", {}, kind="Pod")
+    shop.talk("shop/bare", "kube-system/coredns", 53, "UDP")
+    found = shop.recommend()
+    assert not found.decisions
+    assert len(found.links) == 3
+
+
+def test_dns_that_is_observed_is_admitted_over_both_protocols(shop: Scene) -> None:
+    shop.talk("shop/web", "kube-system/coredns", 53, "UDP")
+    found = shop.recommend(contract=contract(dns="observed"))
+    dns = pod("kube-system", {"k8s-app": "kube-dns"})
+    assert allowed(found, pod("shop", WEB), dns, 53, "TCP")
+    assert not allowed(found, pod("shop", {"app": "cart"}), dns, 53, "UDP")
+
+
 # Which namespaces, which names
 
 
@@ -477,9 +527,12 @@ def test_a_policy_of_somebody_elses_is_never_overwritten(shop: Scene) -> None:
         Policy("shop", "web", EVERYTHING, (), None, (MANAGED_BY,)),
         Policy("shop", "default-deny", EVERYTHING, (), None),
     ]
-    names = {str(p) for p in shop.recommend().policies}
-    assert {"shop/cart-learned", "shop/web", "shop/default-deny-learned"} <= names
-    assert "shop/cart" not in names
+    shop.policies.append(Policy("shop", "cart-learned", EVERYTHING, (), None))
+    found = shop.recommend()
+    names = {str(p) for p in found.policies}
+    assert {"shop/cart-learned-learned", "shop/web", "shop/default-deny-learned"} <= names
+    assert not names & {"shop/cart", "shop/cart-learned"}
+    assert sum("is somebody else's policy" in warning for warning in found.warnings) == 2
 
 
 def test_two_kinds_of_one_name_get_two_policies(shop: Scene) -> None:
@@ -522,7 +575,10 @@ def test_pods_without_labels_are_inexpressible_and_said_so(shop: Scene) -> None:
     shop.talk("shop/bare", "shop/cart", 8080)
     (decision,) = shop.recommend().decisions
     assert decision.action == "inexpressible"
-    assert decision.reason == "no lasting label selects shop/bare and nothing else: give its pods one"
+    assert decision.reason == (
+        "no lasting label selects shop/bare and nothing else: give its pods one, or name one "
+        "that looks as if it moved under labels.stable in the configuration"
+    )
 
 
 def test_without_a_snapshot_the_labels_in_the_flows_are_enough(shop: Scene) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -116,7 +118,8 @@ def test_what_is_touched_by_each_of_several_scans_is_not_learned(shop: Scene) ->
         shop.talk("shop/pay", "shop/web", 8080, hour=hour, minute=1.5)
     found = shop.recommend()
     assert learned(found) == {"shop/web>shop/cart:8080"}
-    assert len(found.decisions) == 3
+    (decision,) = found.decisions
+    assert decision.reason.endswith("31 targets within 1 min, 30 of them without an answer, and 2 times more")
 
 
 def test_only_the_pod_that_scans_is_suspected(shop: Scene) -> None:
@@ -211,6 +214,18 @@ def test_what_network_policy_cannot_say_is_kept_and_said(shop: Scene) -> None:
 def test_ends_that_cannot_be_told(shop: Scene, source: str, reason: str) -> None:
     shop.talk(source, "shop/cart", 8080)
     assert reasons(shop.recommend()) == {f"unattributed: {reason}": 1}
+
+
+@pytest.mark.parametrize(
+    ("started", "is_learned"), [("2026-11-23T07:00:00Z", True), ("2026-11-23T20:00:00Z", False)]
+)
+def test_an_address_is_the_pods_only_since_it_was_started(
+    shop: Scene, started: str, is_learned: bool
+) -> None:
+    shop.pods = [dataclasses.replace(pod, started=started) for pod in shop.pods]
+    (pay,) = shop.pods_of("shop/pay")
+    shop.talk("shop/web", f"@{pay.addresses[0]}", 8080)
+    assert ("shop/web>shop/pay:8080" in learned(shop.recommend())) is is_learned
 
 
 def test_a_pod_of_another_cluster_is_not_one_of_ours(shop: Scene) -> None:

@@ -60,6 +60,14 @@ def test_policies_of_others_go_on_counting_and_ours_are_replaced(shop: Scene) ->
     assert kinds[9090] == "no longer allowed"
 
 
+def test_policies_of_ours_in_namespaces_left_alone_stay(shop: Scene) -> None:
+    shop.workload("other/job", {"app": "job"}, selector={"app": "job"})
+    shop.policies = [Policy("other", "default-deny", EVERYTHING, (), (), (learn.MANAGED_BY,))]
+    shop.talk("other/job", "shop/cart", 8080, audited=1)
+    (change,) = shop.recommend(namespaces=("shop",)).changes
+    assert change.kind == "still refused"
+
+
 def test_a_link_of_many_pods_is_allowed_if_it_is_for_all_of_them(shop: Scene) -> None:
     shop.workload(
         "shop/api", {"app": "api"}, pods=2, per_pod=[{"track": "a"}, {"track": "b"}], selector={"app": "api"}
