@@ -148,6 +148,7 @@ class Scene:
                     "answered": answered,
                     "audited": audited,
                     "denied": denied,
+                    "last_denied": first + pd.Timedelta(minutes=lasting) if denied else pd.NaT,
                     "first": first,
                     "last": first + pd.Timedelta(minutes=lasting),
                     "by_source": True,

@@ -159,7 +159,14 @@ def edge_table(workloads: list[Workload], chance: random.Random) -> Any:
 
     for source, destination, protocol, port in talk(workloads, chance):
         hour = start + pd.Timedelta(hours=chance.randrange(24))
-        counts = {"connections": 3, "flows": 9, "answered": True, "audited": 0, "denied": 0}
+        counts = {
+            "connections": 3,
+            "flows": 9,
+            "answered": True,
+            "audited": 0,
+            "denied": 0,
+            "last_denied": None,
+        }
         times = {
             "hour": hour,
             "first": hour + pd.Timedelta(minutes=3),
@@ -169,7 +176,7 @@ def edge_table(workloads: list[Workload], chance: random.Random) -> Any:
         ends = told("src", source) | told("dst", destination)
         rows.append(ends | {"protocol": protocol, "dst_port": port} | counts | times | seen)
     table = pd.DataFrame(rows)[list(EDGE_COLUMNS)]
-    types: dict[str, Any] = dict.fromkeys(("hour", "first", "last"), TIME)
+    types: dict[str, Any] = dict.fromkeys(("hour", "first", "last", "last_denied"), TIME)
     return table.astype(types | {"dst_port": "Int32", "answered": "boolean"})
 
 

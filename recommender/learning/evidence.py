@@ -142,6 +142,7 @@ def gather(edges: pd.DataFrame, inventory: Inventory) -> Evidence:
             **{name: edges[name].to_numpy() for name in ("connections", "flows", "audited", "denied")},
             "first": edges["first"].array,
             "last": edges["last"].array,
+            "last_denied": edges["last_denied"].array,
             "answered": edges["answered"].array,
             "names": [a + b for a, b in zip(edges["src_names"], edges["dst_names"], strict=True)],
         }

@@ -32,6 +32,9 @@ ONE_WAY_UDP: Final = frozenset({162, 514, 2055, 4739, 5514, 6343, 6831, 6832, 81
 _IN_PASSING: Final = 3
 """Connections a scan may have made to a port that did answer, for it to count as part of the scan."""
 
+_AT_ONCE: Final = pd.Timedelta(seconds=2)
+"""How far apart two nodes tell of the same attempt, by clocks that differ a little."""
+
 _RETRIES: Final = pd.Timedelta(minutes=2)
 """How long a system goes on repeating an unanswered TCP SYN."""
 
@@ -96,14 +99,15 @@ def _link_number(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
 
 
 def _refused_today(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
-    """Connections of which, in the newest hour they were tried in, a policy refused every one."""
+    """Connections of which a policy refused the last attempt, or every one in the newest hour."""
     if not rows["denied"].any():
         return pd.Series(False, index=rows.index)
     link = _link_number(rows, parties)
     newest = rows["hour"] == rows.groupby(link)["hour"].transform("max")
     last_hour = rows[newest].groupby(link[newest])[["denied", "connections"]].sum()
-    refused = last_hour.index[last_hour["denied"] >= last_hour["connections"]]
-    return link.isin(refused) & rows.groupby(link)["denied"].transform("any")
+    all_refused = link.isin(last_hour.index[last_hour["denied"] >= last_hour["connections"]])
+    last, last_denied = (rows.groupby(link)[name].transform("max") for name in ("last", "last_denied"))
+    return all_refused | (last_denied >= last - _AT_ONCE)
 
 
 def _nobody_answers(rows: pd.DataFrame, evidence: Evidence) -> pd.Series:

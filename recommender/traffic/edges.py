@@ -92,8 +92,8 @@ class Edge:
     """What was told of one (hour, source, destination, protocol, port)."""
 
     __slots__ = (
-        "answered", "audited", "by_destination", "by_source", "denied", "first", "flows", "l7", "last", "ports",
-        "traced",
+        "answered", "audited", "by_destination", "by_source", "denied", "first", "flows", "l7", "last", "last_denied",
+        "ports", "traced",
     )  # fmt: skip
 
     def __init__(self, when: datetime) -> None:
@@ -101,6 +101,7 @@ class Edge:
         self.ports = Ports()
         self.audited: Ports | None = None
         self.denied: Ports | None = None
+        self.last_denied: datetime | None = None
         self.answered = False
         self.traced = False  # told of by more than policy verdicts
         self.first = self.last = when
@@ -115,6 +116,10 @@ class Edge:
         self.l7.add(l7)
         _keep_least(self.l7, _L7_KEPT)
 
+    def refused(self, when: datetime) -> None:
+        if self.last_denied is None or when > self.last_denied:
+            self.last_denied = when
+
     def seen(self, first: datetime, last: datetime) -> None:
         if first < self.first:
             self.first = first
@@ -126,6 +131,8 @@ class Edge:
         self.ports.update(other.ports)
         self.audited = _union(self.audited, other.audited)
         self.denied = _union(self.denied, other.denied)
+        if other.last_denied is not None:
+            self.refused(other.last_denied)
         self.answered |= other.answered
         self.traced |= other.traced
         self.by_source |= other.by_source

@@ -52,6 +52,7 @@ def table_of(edges: Edges) -> pd.DataFrame:
             _count(edge.denied),
             edge.first,
             edge.last,
+            edge.last_denied,
             edge.by_source,
             edge.by_destination,
         ]

@@ -56,6 +56,7 @@ EDGE_COLUMNS: Final[dict[str, str]] = {
     "denied": "int: connections a policy refused",
     "first": "time: first seen (UTC)",
     "last": "time: last seen (UTC)",
+    "last_denied": "time: last refused by a policy (UTC), NaT if it never was",
     "by_source": "bool: reported on the source's side",
     "by_destination": "bool: reported on the destination's side",
 }

@@ -53,6 +53,13 @@ def test_today_is_the_newest_hour_it_was_tried_in(
     assert ("shop/web>shop/pay:8080" in learned(shop.recommend())) is is_learned
 
 
+@pytest.mark.parametrize(("denied_minute", "is_learned"), [(10, True), (50, False)])
+def test_within_an_hour_the_last_attempt_tells(shop: Scene, denied_minute: int, is_learned: bool) -> None:
+    shop.talk("shop/web", "shop/pay", 8080, minute=30)
+    shop.talk("shop/web", "shop/pay", 8080, minute=denied_minute, answered=False, denied=1)
+    assert ("shop/web>shop/pay:8080" in learned(shop.recommend())) is is_learned
+
+
 def test_audited_connections_are_learned(shop: Scene) -> None:
     shop.talk("shop/web", "shop/pay", 8080, answered=None, audited=1)
     assert "shop/web>shop/pay:8080" in learned(shop.recommend())

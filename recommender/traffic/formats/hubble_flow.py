@@ -142,6 +142,7 @@ class Telling:
             edge.answered = True
         if denied:
             edge.denied = _add(edge.denied, src_port)
+            edge.refused(when)
         elif flow.verdict == "AUDIT":
             edge.audited = _add(edge.audited, src_port)
         # The direction is that of the connection at the endpoint that reports, not of the packet.
