@@ -143,7 +143,7 @@ def recommend(
         reading=reading_of(edges),
         unseen=_unseen(known, evidence, learned),
         replayed=len(seen_and_learned),
-        warnings=(*evidence.notes, *learned.warnings),
+        warnings=(*inventory.notes, *evidence.notes, *learned.warnings),
         options=options,
     )
 

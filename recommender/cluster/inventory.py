@@ -171,9 +171,10 @@ class Inventory:
     """Everything known of a cluster. Make one with :meth:`from_manifests` or :meth:`unknown`.
 
     ``origin`` says what it was made from; ``unknown_because`` is empty for a snapshot and
-    tells otherwise what could not be known; ``ignored`` counts the objects read but not
-    needed, by kind. ``kinds`` are the needed kinds that were there. ``owners`` names the
-    workload of every ReplicaSet, Job and ReplicationController that another object made.
+    tells otherwise what could not be known; ``ignored`` counts the objects that were not
+    needed, by kind, and ``notes`` tell of those a person should know of. ``kinds`` are the
+    needed kinds that were there. ``owners`` names the workload of every ReplicaSet, Job and
+    ReplicationController that another object made.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -185,6 +186,7 @@ class Inventory:
     policies: tuple[Policy, ...] = ()
     origin: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     unknown_because: str = ""
     kinds: frozenset[str] = frozenset()
     owners: Mapping[WorkloadRef, WorkloadRef] = field(default_factory=dict)

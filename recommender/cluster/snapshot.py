@@ -27,13 +27,14 @@ from recommender.cluster.inventory import (
     Workload,
     WorkloadRef,
 )
-from recommender.cluster.kinds import Kind, kind_of
+from recommender.cluster.kinds import KINDS, Kind, kind_of
 from recommender.cluster.objects import READERS, About, Object, RunningPod, Template, object_of
 from recommender.errors import InputError
 from recommender.policy.model import Policy
 from recommender.policy.selector import Selector
 
 MAX_LISTS: Final = 10
+_TWICE: Final = " (given twice)"
 _MAX_OWNERS: Final = 5
 _MADE_BY_OTHERS: Final = ("Pod", "ReplicaSet", "Job", "ReplicationController")
 Key = tuple[str, str, str]
@@ -71,6 +72,7 @@ class _Found:
     ignored: Counter[str] = field(default_factory=Counter)
     kinds: set[str] = field(default_factory=set)
     origin: list[str] = field(default_factory=list)
+    places: dict[str, tuple[bool, str]] = field(default_factory=dict)
 
     def add(self, document: Document, listed: Kind | None = None, depth: int = 0) -> None:
         """Take in a document and, of a List, all that is in it."""
@@ -86,8 +88,32 @@ class _Found:
                 self.add(item, single if single.name else None, depth + 1)
         elif (kind.group, kind.name) in READERS:
             self.keep(object_of(document, kind))
+        elif kind.name == "NetworkPolicy" and kind.group == "extensions":
+            raise document.error(
+                "is served no longer: it is networking.k8s.io/v1 since Kubernetes 1.16", ("apiVersion",)
+            )
         else:
-            self.ignored[str(kind)] += 1
+            self.leave(document, kind)
+
+    def leave(self, document: Document, kind: Kind) -> None:
+        """Count what is not read; of policies and of what nobody here knows, say where the first one is."""
+        self.ignored[str(kind)] += 1
+        policy = "NetworkPolicy" in kind.name
+        if (policy or kind.group not in KINDS) and str(kind) not in self.places:
+            place = document.error("", ("kind",))
+            where = f"{place.file}, line {place.line}" if place.line else place.file
+            self.places[str(kind)] = (policy, where)
+
+    def notes(self) -> Iterator[str]:
+        for kind, (policy, where) in sorted(self.places.items()):
+            what = f"{self.ignored[kind]} {kind} in the snapshot (the first in {where})"
+            if policy:
+                yield f"{what}: not judged here, so what it allows or refuses is in no verdict and no diff"
+            else:
+                yield f"{what}: a kind that is not known here, not read"
+        for kind, times in sorted(self.ignored.items()):
+            if kind.endswith(_TWICE):
+                yield f"{times} {kind.removesuffix(_TWICE)} given more than once: the newest counts"
 
     def keep(self, made: Object) -> None:
         about = made.about
@@ -95,7 +121,7 @@ class _Found:
         key = (about.kind.name, about.namespace, about.name)
         other = self.objects.get(key)
         if other is not None:
-            self.ignored[f"{about.kind.name} (given twice)"] += 1
+            self.ignored[about.kind.name + _TWICE] += 1
         if other is None or not other.about.version > about.version >= 0:
             self.objects[key] = made
 
@@ -119,6 +145,7 @@ class _Found:
             policies=tuple(_values(made, Policy)),
             origin=tuple(self.origin),
             ignored=dict(sorted(self.ignored.items())),
+            notes=tuple(self.notes()),
             kinds=frozenset(self.kinds),
             owners={ref: owner for ref, owner in owners.items() if ref.kind != "Pod" and ref != owner},
         )
