@@ -15,6 +15,8 @@ MAX_LINE: Final = 16 << 20
 
 CONTINUED: Final = "continued document"
 BLANK: Final = "blank"
+AGENT_LOG: Final = "agent log"
+TRUNCATED: Final = "truncated last line"
 _KEPT: Final = 5
 _EXCERPT: Final = 120
 
@@ -81,3 +83,9 @@ class Tally:
     @property
     def mostly_bad(self) -> bool:
         return self.bad > 0 and 2 * self.bad > self.records
+
+    @property
+    def foreign(self) -> bool:
+        """There is something in it, but not one record of Hubble's."""
+        others = self.bad + self.counts[AGENT_LOG] + self.counts[TRUNCATED]
+        return 0 < self.records == others

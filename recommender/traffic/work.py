@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from typing import Final
 from recommender.errors import FormatError, InputError
 from recommender.traffic.edges import Edges
 from recommender.traffic.formats import Reader, reader_of
-from recommender.traffic.formats.looks import looks_like
+from recommender.traffic.formats.looks import VAGUE, looks_like
 from recommender.traffic.sources.files import Damaged, Source, is_plain, lines_in, lines_of, ranges
 from recommender.traffic.tally import Tally
 
@@ -82,24 +83,27 @@ def read_source(reader: Reader, source: Source, on_bytes: Callable[[int], None] 
     except Damaged as fault:
         damage = str(fault)
     reader.end()
-    check(tally, head)
-    if damage and not tally.records:
+    if damage and (tally.foreign or not tally.records):
         raise FormatError(f"{source.name}: the compressed data is damaged: {damage}")
+    check(tally, head)
     if damage:
         tally.reject(tally.number + 1, "compressed data is damaged from here on", damage.encode())
     return tally
 
 
 def check(tally: Tally, head: bytes) -> None:
-    """Refuse a file most of whose records are bad.
+    """Refuse a file most of whose records are bad, or that has none of Hubble's.
 
     Raises:
         FormatError: names the file, what it looks like, and the first line that was bad.
     """
-    if not tally.mostly_bad:
+    if not tally.mostly_bad and not tally.foreign:
         return
+    look = looks_like(head)
+    what = f"this looks like {look}" if tally.foreign or look not in VAGUE else "mostly no Hubble flows"
+    if not tally.rejects:
+        raise FormatError(f"{tally.file}: {what}; it holds no flow (lines read: {tally.lines})")
     first = min(tally.rejects, key=lambda reject: reject.line)
-    what = f"this looks like {looks_like(head)}" if tally.bad == tally.records else "mostly no Hubble flows"
     raise FormatError(
         f"{tally.file}: {what}; {tally.bad} of {tally.records} lines cannot be used, "
         f"such as line {first.line}: {first.reason}"
@@ -158,21 +162,32 @@ class _Meter:
 
 def _read_parallel(sources: list[Source], task: Task, jobs: int, meter: _Meter) -> tuple[Edges, list[Tally]]:
     edges, tallies = Edges(task.by_port), []
-    with ProcessPoolExecutor(jobs, mp_context=_context()) as pool:
-        work = [
-            [(unit, pool.submit(read_unit, unit, task)) for unit in _units(source, jobs)]
-            for source in sources
-        ]
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_leave_signals) as pool:
         try:
+            work = [
+                [(unit, pool.submit(read_unit, unit, task)) for unit in _units(source, jobs)]
+                for source in sources
+            ]
             for source, parts in zip(sources, work, strict=True):
                 tally = _gather(source, parts, task, edges, meter)
                 tallies.append(tally)
         except BrokenProcessPool as fault:
-            raise InputError("a process that read flows was ended, perhaps for want of memory") from fault
+            raise InputError(
+                "a process that read flows died, most likely for want of memory: try fewer --jobs"
+            ) from fault
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
             raise
     return edges, tallies
+
+
+def _leave_signals() -> None:
+    """Workers are ended by this process; a key pressed in the terminal reaches it as well."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 Part = tuple[Unit, "Future[tuple[Edges, Tally, bool]]"]
@@ -195,7 +210,8 @@ def _gather(source: Source, parts: list[Part], task: Task, edges: Edges, meter: 
         tally = read_source(task.reader(mine), source, meter.of(source))
         edges.update(mine)
         return tally
-    check(tally, _head(source.path))
+    if parts[0][0].end:  # what was read as a whole was checked by its worker
+        check(tally, _head(source.path))
     for part in found:
         edges.update(part)
     return tally

@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     "gzip, two members": lambda log: gzip.compress(log[:100_000]) + gzip.compress(log[100_000:]),
     "zstd": zstandard.ZstdCompressor().compress,
     "zstd, two frames": lambda log: b"".join(map(zstandard.ZstdCompressor().compress, (log[:9], log[9:]))),
+    "zstd, a skippable frame first": lambda log: b"\x5f\x2a\x4d\x18\x02\0\0\0ab" + zstandard.compress(log),
     "bzip2": bz2.compress,
     "xz": lzma.compress,
 }
@@ -140,6 +142,23 @@ def test_no_source() -> None:
         read_edges()
 
 
+def test_an_empty_name() -> None:
+    with pytest.raises(InputError, match="is empty"):
+        read_edges("")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_named_pipe_is_opened_once(tmp_path: Path, plain: pd.DataFrame, jobs: int) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = subprocess.Popen(["sh", "-c", 'cat "$1" > "$2"', "sh", tmp_path / "plain.log", path])
+    try:
+        pd.testing.assert_frame_equal(read_edges(path, jobs=jobs), plain)
+    finally:
+        writer.kill()
+        writer.wait()
+
+
 def test_a_text_stream_is_refused() -> None:
     with pytest.raises(InputError, match="binary"):
         read_edges(io.StringIO("{}"))  # type: ignore[arg-type]
@@ -152,6 +171,7 @@ REFUSED = {
     "pcapng": (b"\x0a\x0d\x0d\x0a\x1c\0\0\0", "pcapng"),
     "UTF-16": (b"\xff\xfe" + '{"flow":{}}'.encode("utf-16-le"), "UTF-16"),
     "tar": (b"events.log".ljust(257, b"\0") + b"ustar\0", "tar"),
+    "gzip in zstd": (zstandard.compress(gzip.compress(LOG)), "compressed twice"),
     "tar in gzip": (gzip.compress(b"events.log".ljust(257, b"\0") + b"ustar\0"), "tar"),
 }
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
+import signal
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -193,6 +196,37 @@ def test_progress_ends_at_the_end(log: Path, jobs: int) -> None:
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
+def _die(unit: work.Unit, task: work.Task) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _sleep(unit: work.Unit, task: work.Task) -> None:
+    time.sleep(60)
+
+
+def test_a_killed_worker_is_told(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "read_unit", _die)
+    with pytest.raises(InputError, match="memory: try fewer --jobs"):
+        read_edges(log, jobs=2)
+
+
+def test_an_interruption_does_not_wait_for_workers(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "read_unit", _sleep)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read_edges(log, jobs=2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 20
+
+
 def test_options_are_checked(log: Path) -> None:
     with pytest.raises(OptionError, match="known are auto, hubble"):
         read_edges(log, format="netflow")
@@ -202,7 +236,7 @@ def test_options_are_checked(log: Path) -> None:
         read_edges(log, jobs=-1)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n \r\n"], ids=["empty", "blank"])
+@pytest.mark.parametrize("content", [b"", b"\n\n \r\n", b"[]\n", b"[\n]\n"])
 def test_an_empty_file_is_no_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "events.log"
     path.write_bytes(content)
@@ -224,6 +258,22 @@ OTHERS = {
     "conntrack": b"tcp 6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1\n",
     "CSV": b"src,dst,port\n10.0.0.1,10.0.0.2,80\n",
     "HTML": b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n",
+    "Envoy": b'[2026-01-01T00:00:00.000Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 0 1 1 "-" "curl"\n',
+    "text form": b"  TIMESTAMP: Nov 24 08:00:00.123\n     SOURCE: a/x-1:4000\n",
+    "hubble observe": b"TIMESTAMP             SOURCE       DESTINATION   TYPE          VERDICT     SUMMARY\n",
+    "AWS VPC flow": b"account-id action bytes dstaddr pkt-srcaddr srcaddr version\n1 ACCEPT 1 a b c 5\n",
+    "Theia": b'{"flowStartSeconds":1,"sourceIP":"10.0.0.1","destinationIP":"10.0.0.2"}\n',
+    "ztunnel": b'{"level":"info","scope":"access","message":"connection complete","src.addr":"10.0.0.1:4"}\n',
+    "cilium-agent": b'time="2024-01-01T00:00:00Z" level=info msg="hello" subsys=daemon\n',
+    "program's log": b'time="2024-01-01T00:00:00Z" level=info msg="hello"\n',
+    "a program's": b'{"level":"info","ts":1,"msg":"hello"}\n',
+    "a program": b"I0101 00:00:00.000000       1 main.go:5] hello\n",
+    "AWS network policy": b'{"level":"info","logger":"setup","msg":"starting"}\n' * 6
+    + b'{"level":"info","logger":"ebpf-client","msg":"Flow Info: ","Src IP":"10.0.0.1"}\n',
+    "JSON": b'{"apiVersion": "v1", "kind": "List", "items": [{"metadata": {"na',
+    "none": b"[" * 5000,
+    "cut off": b'{"flow":{"time":"2026-01-01T00:0',
+    "binary data": b"level=info msg=\n" + b"\x01\x02\0\n" * 9,
     "XML": b'<?xml version="1.0"?><a/>\n',
     "text form of hubble": b"May  3 10:11:12.123: shop/web:1 -> shop/db:2 to-endpoint FORWARDED (TCP Flags: SYN)\n",
     "binary": bytes(range(256)) * 4,
@@ -257,9 +307,10 @@ def test_half_bad_is_still_read(tmp_path: Path, good: int, bad: int, refused: bo
         assert only(read_edges(path)).flows == good
 
 
-def test_one_bad_file_among_good_ones_is_named(tmp_path: Path, log: Path) -> None:
+@pytest.mark.parametrize("content", ["apiVersion: v1\n", "level=info msg=x\n", '{"cut": ['])
+def test_one_bad_file_among_good_ones_is_named(tmp_path: Path, log: Path, content: str) -> None:
     other = tmp_path / "other.yaml"
-    other.write_text("apiVersion: v1\n")
+    other.write_text(content)
     for jobs in (1, 2):
         with pytest.raises(FormatError, match=r"other\.yaml"):
             read_edges(log, other, jobs=jobs)

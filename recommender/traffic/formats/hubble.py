@@ -27,13 +27,12 @@ from recommender.traffic.formats.hubble_forms import (
 )
 from recommender.traffic.formats.hubble_repeats import Repeats
 from recommender.traffic.formats.hubble_wire import Packet, Unusable, decode_any, skim
-from recommender.traffic.tally import BLANK, CONTINUED, MAX_LINE, Tally
+from recommender.traffic.tally import AGENT_LOG, BLANK, CONTINUED, MAX_LINE, TRUNCATED, Tally
 
-TRUNCATED: Final = "truncated last line"
 _MOST_LINES: Final = 100_000
+_MOST_BRACKETS: Final = 8
 _LONG: Final = 16 << 10
 _NOT_JSON: Final = "not JSON"
-_AGENT_LOG: Final = "agent log"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -196,7 +195,7 @@ class Reader:
         if value == []:
             self._tally.counts[BLANK] += 1
         elif says_agent_log(value):
-            self._tally.counts[_AGENT_LOG] += 1
+            self._tally.counts[AGENT_LOG] += 1
         else:
             self._tally.reject(number, "not a flow", line)
         return None
@@ -207,7 +206,7 @@ class Reader:
         values, rest = values_in(body) if body[:1] in (b"{", b"[", b"]", b",") else ([], body)
         if rest and rest[:1] != b"{":
             if is_agent_log(line):
-                tally.counts[_AGENT_LOG] += 1
+                tally.counts[AGENT_LOG] += 1
             else:
                 tally.reject(number, _NOT_JSON, line)
             return
@@ -218,6 +217,8 @@ class Reader:
             self._value(value, value, number)
         if rest:
             self._held = _Held(number, rest)
+        elif not values and len(body) > _MOST_BRACKETS:
+            tally.reject(number, _NOT_JSON, line)
         elif not values:
             tally.counts[CONTINUED] += 1
 

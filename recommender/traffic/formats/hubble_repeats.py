@@ -23,6 +23,11 @@ _Likeness = tuple[str, str, int, bool, bool, str, str, str]
 _Window = tuple[datetime, datetime]
 
 _MOST_KNOWN: Final = 100_000
+_MOST_SHARED: Final = 64 << 20
+_OVERHEAD: Final = 200
+"""Bytes of memory that a shared string takes besides its content, about."""
+_OFTEN_VAIN: Final = 16
+_SELDOM: Final = 64
 _parse_time: Final = datetime.fromisoformat
 
 
@@ -46,9 +51,12 @@ class _Known:
         "source",
         "source_names",
         "start",
+        "vain",
     )
 
-    def __init__(self, packet: Packet, flags: Raw, edge: Edge, when: datetime, window: _Window) -> None:
+    def __init__(
+        self, packet: Packet, flags: Raw, edge: Edge, when: datetime, window: _Window, vain: int
+    ) -> None:
         self.source, self.destination = packet.source, packet.destination
         self.source_names, self.destination_names = packet.source_names, packet.destination_names
         self.event, self.flags = packet.event_type, flags
@@ -57,7 +65,7 @@ class _Known:
         self.audited = edge.audited if packet.verdict == "AUDIT" else None
         self.start, self.end = window
         self.first = self.last = when
-        self.count = 0
+        self.count, self.vain = 0, vain
 
 
 class Repeats:
@@ -71,6 +79,7 @@ class Repeats:
         self._since, self._until = since, until
         self._known: dict[_Likeness, _Known] = {}
         self._shared: dict[bytes, Raw] = {}
+        self._shared_size = 0
         self._window: _Window = (LATEST, LATEST)
         self._tally = Tally("")
 
@@ -146,9 +155,15 @@ class Repeats:
             packet.traffic_direction,
             packet.node_name,
         )
+        vain = 0
         if (old := self._known.get(likeness)) is not None:
+            # Where each packet differs from the one before, remembering them is wasted.
+            vain = 0 if old.count else old.vain + 1
+            if vain > _OFTEN_VAIN and vain % _SELDOM:
+                old.vain = vain
+                return
             self._fold(likeness, old)
-        elif len(self._known) >= _MOST_KNOWN:
+        if len(self._known) >= _MOST_KNOWN or self._shared_size > _MOST_SHARED:
             self.forget()
         if not self._window[0] <= when < self._window[1]:
             self._window = self._hour_of(when)
@@ -156,7 +171,7 @@ class Repeats:
         packet.source_names = self._share(packet.source_names)
         packet.destination_names = self._share(packet.destination_names)
         packet.event_type = self._share(packet.event_type)
-        self._known[likeness] = _Known(packet, self._share(socket.flags), edge, when, self._window)
+        self._known[likeness] = _Known(packet, self._share(socket.flags), edge, when, self._window, vain)
 
     def _share(self, raw: Raw) -> Raw:
         """One copy of equal bytes: few and close together in memory, they are compared far faster."""
@@ -164,6 +179,7 @@ class Repeats:
         found = self._shared.get(said)
         if found is None:
             found = self._shared[said] = Raw(said)
+            self._shared_size += len(said) + _OVERHEAD
         return found
 
     def _hour_of(self, when: datetime) -> _Window:
@@ -188,3 +204,4 @@ class Repeats:
             self._fold(likeness, known)
         self._known.clear()
         self._shared.clear()
+        self._shared_size = 0

@@ -27,9 +27,15 @@ from recommender.traffic.tally import MAX_LINE
 BLOCK: Final = 256 << 10
 STDIN: Final = "-"
 
+
+def _zstd() -> Any:
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
 _PACKED: Final[dict[bytes, Callable[[], Any]]] = {
     b"\x1f\x8b": lambda: isal_zlib.decompressobj(wbits=31),
-    b"\x28\xb5\x2f\xfd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+    b"\x28\xb5\x2f\xfd": _zstd,
+    **{bytes([0x50 + kind]) + b"\x2a\x4d\x18": _zstd for kind in range(16)},  # a skippable frame
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lzma.LZMADecompressor,
 }
@@ -170,6 +176,8 @@ def expand(sources: Iterable[str | Path | IO[bytes]]) -> list[Source]:
         if not isinstance(source, str | os.PathLike):
             name = getattr(source, "name", "")
             found[f"\0{number}"] = Source(name if isinstance(name, str) and name else "stream", stream=source)
+        elif source == "":
+            raise InputError("the name of what to read is empty: give a file, a glob, a folder or - (stdin)")
         elif source == STDIN:
             found[STDIN] = Source("standard input", stream=sys.stdin.buffer)
         else:
@@ -227,7 +235,10 @@ def lines_of(source: Source, on_bytes: Callable[[int], None] | None = None) -> I
         opened = raw
         if unpacker is not None:
             opened = _Unpacked(raw, source.name, unpacker)
-            _refuse(opened.peek(512), source.name)
+            head = opened.peek(512)
+            _refuse(head, source.name)
+            if head.startswith(tuple(_PACKED)):
+                raise FormatError(f"{source.name}: this is compressed twice: unpack it once")
         for lines in split(opened.read):
             if on_bytes is not None:
                 on_bytes(raw.taken)
