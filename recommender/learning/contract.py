@@ -62,7 +62,7 @@ class Place:
             case WorkloadRef():
                 return link.destination in self.workloads
             case Outside(address) | NodeParty(address) | ApiServer(address):
-                return any(_within(address, block) for block in self.addresses)
+                return any(address in IPBlock(block) for block in self.addresses)
             case _:
                 return False
 
@@ -178,7 +178,7 @@ def _node_local_dns(inventory: Inventory, links: tuple[Link, ...]) -> set[str]:
         if isinstance(link.destination, (Outside, NodeParty))
         and link.port == 53
         and link.destination.address not in METADATA
-        and _within(link.destination.address, "169.254.0.0/16")
+        and link.destination.address in IPBlock("169.254.0.0/16")
     }
     if any(
         ref.kind == "DaemonSet" and ref.name in ("node-local-dns", "nodelocaldns")
@@ -240,8 +240,4 @@ def _own(entry: Destination, inventory: Inventory, links: tuple[Link, ...]) -> I
 
 
 def _hosts(ips: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(f"{ip}/{'128' if ':' in ip else '32'}" for ip in ips))
-
-
-def _within(ip: str, block: str) -> bool:
-    return ip in IPBlock(block)
+    return tuple(sorted(IPBlock.of(ip).cidr for ip in ips))

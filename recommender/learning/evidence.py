@@ -43,14 +43,19 @@ class Evidence:
     def parties(self) -> tuple[Party, ...]:
         return tuple(end.party for end in self.ends)
 
+    @cached_property
+    def party_numbers(self) -> tuple[int, ...]:
+        """For each of ``ends`` the number of its party: the same for all ends that are one party."""
+        numbers = {party: number for number, party in enumerate(dict.fromkeys(self.parties))}
+        return tuple(numbers[party] for party in self.parties)
+
     def links(self, rows: pd.DataFrame | None = None) -> tuple[Link, ...]:
         """The rows (all, unless given) as evidence between parties, one Link a distinct connection."""
         rows = self.rows if rows is None else rows
         if rows.empty:
             return ()
-        numbers = {party: number for number, party in enumerate(dict.fromkeys(self.parties))}
-        named = [numbers[party] for party in self.parties]
-        names = list(numbers)
+        named = self.party_numbers
+        names = tuple(dict.fromkeys(self.parties))
         answered = rows["answered"]
         grouped = rows.assign(
             source=rows["src"].map(named.__getitem__),

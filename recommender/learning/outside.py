@@ -86,7 +86,7 @@ def blocks(seen: Mapping[str, frozenset[str]], many: int, keep_out: Iterable[str
                     for cover, inside in _by_subnet(private)
                 ]
             else:
-                parts += [Block(IPBlock(f"{ip}/{ip.max_prefixlen}"), (str(ip),), names) for ip in private]
+                parts += [Block(IPBlock.of(str(ip)), (str(ip),), names) for ip in private]
     return merged(_absorbed(parts))
 
 
@@ -201,7 +201,7 @@ def node_blocks(addresses: Iterable[str], pods: Iterable[str]) -> tuple[IPBlock,
     result: list[IPBlock] = []
     for cover, inside in _by_subnet(ipaddress.ip_address(ip) for ip in addresses):
         if any(ip in network(cover.cidr) for ip in inhabited):
-            result += [IPBlock(f"{ip}/{ip.max_prefixlen}") for ip in inside]
+            result += [IPBlock.of(str(ip)) for ip in inside]
         else:
             result.append(cover)
     return tuple(result)

@@ -128,7 +128,7 @@ class RuleMaker:
                 outside.setdefault(port, {}).setdefault(peer.address, []).append(link)
             elif isinstance(peer, ApiServer):
                 for ip in sorted(self._api_servers | ({peer.address} if peer.address else set())):
-                    yield Block(_single(ip), (ip,), (), "the API server"), port, [link]
+                    yield Block(IPBlock.of(ip), (ip,), (), "the API server"), port, [link]
             elif isinstance(peer, (NodeParty, Outside)) and peer.address in self._node_addresses:
                 # A node, or clients outside whose address a load balancer made a node's.
                 for node in self.nodes:
@@ -136,7 +136,7 @@ class RuleMaker:
                     yield Block(node, (), (), role, wide=not node.single), port, [link]
             elif isinstance(peer, NodeParty):
                 yield (
-                    Block(_single(peer.address), (peer.address,), (), "an address of a node's own"),
+                    Block(IPBlock.of(peer.address), (peer.address,), (), "an address of a node's own"),
                     port,
                     [link],
                 )
@@ -168,10 +168,6 @@ class RuleMaker:
 
 def _some(words: Sequence[str], most: int = 6) -> str:
     return ", ".join(words[:most]) + (" and others" if len(words) > most else "")
-
-
-def _single(address: str) -> IPBlock:
-    return IPBlock(f"{address}/{'128' if ':' in address else '32'}")
 
 
 Part = tuple[tuple[Atom, ...], frozenset[PortNumber]]

@@ -72,8 +72,8 @@ def _judgements(evidence: Evidence, options: Options) -> Iterator[tuple[str, str
     yield "not needed", "a pod's own node always reaches it", rows["own_node"]
     for source, reason, chosen in _scans(evidence, options):
         yield "set aside", f"scan by {source}: {reason}", chosen
-    yield "refused", "a policy refuses it today", _refused_today(rows, parties)
-    dead = _nobody_answers(rows, evidence)
+    yield "refused", "a policy refuses it today", _refused_today(evidence)
+    dead = _nobody_answers(evidence)
     yield "set aside", "nobody was seen to answer on this port", dead
 
 
@@ -85,24 +85,19 @@ def _unattributed(parties: tuple[Party, ...]) -> dict[str, set[int]]:
     return dict(sorted(found.items()))
 
 
-def _link_number(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
-    """The same number for rows of the same connection between parties."""
-    numbers = {party: number for number, party in enumerate(dict.fromkeys(parties))}
-    named = [numbers[party] for party in parties]
-    keys = [
-        rows["src"].map(named.__getitem__),
-        rows["dst"].map(named.__getitem__),
-        rows["protocol"],
-        rows["port"],
-    ]
+def _alike(evidence: Evidence, *sides: str) -> pd.Series:
+    """The same number for rows with the same parties on these sides, protocol and port."""
+    rows, number = evidence.rows, evidence.party_numbers.__getitem__
+    keys = [*(rows[side].map(number) for side in sides), rows["protocol"], rows["port"]]
     return rows.groupby(keys, sort=False).ngroup()
 
 
-def _refused_today(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
+def _refused_today(evidence: Evidence) -> pd.Series:
     """Connections of which a policy refused the last attempt, or every one in the newest hour."""
+    rows = evidence.rows
     if not rows["denied"].any():
         return pd.Series(False, index=rows.index)
-    link = _link_number(rows, parties)
+    link = _alike(evidence, "src", "dst")
     newest = rows["hour"] == rows.groupby(link)["hour"].transform("max")
     last_hour = rows[newest].groupby(link[newest])[["denied", "connections"]].sum()
     all_refused = link.isin(last_hour.index[last_hour["denied"] >= last_hour["connections"]])
@@ -110,9 +105,9 @@ def _refused_today(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
     return all_refused | (last_denied >= last - _AT_ONCE)
 
 
-def _nobody_answers(rows: pd.DataFrame, evidence: Evidence) -> pd.Series:
+def _nobody_answers(evidence: Evidence) -> pd.Series:
     """Attempts on a (destination, port) known to have answered no one in the whole recording."""
-    port = _ports_number(rows, evidence.parties)
+    rows, port = evidence.rows, _alike(evidence, "dst")
     answered = (rows["answered"] == True).fillna(False)  # noqa: E712
     silent = (rows["answered"] == False).fillna(False)  # noqa: E712
     dead = silent.groupby(port).transform("all") & ~answered.groupby(port).transform("any")
@@ -122,14 +117,6 @@ def _nobody_answers(rows: pd.DataFrame, evidence: Evidence) -> pd.Series:
         rows["port"].isin(ONE_WAY_UDP) | ~_undeclared(rows, evidence.parties, evidence.inventory)
     )
     return dead & ~one_way
-
-
-def _ports_number(rows: pd.DataFrame, parties: tuple[Party, ...]) -> pd.Series:
-    numbers = {party: number for number, party in enumerate(dict.fromkeys(parties))}
-    named = [numbers[party] for party in parties]
-    return rows.groupby(
-        [rows["dst"].map(named.__getitem__), rows["protocol"], rows["port"]], sort=False
-    ).ngroup()
 
 
 def _undeclared(rows: pd.DataFrame, parties: tuple[Party, ...], inventory: Inventory) -> pd.Series:

@@ -111,6 +111,11 @@ class IPBlock:
         found = address_key(ip)
         return found is not None and any(first <= found <= last for first, last in self.spans)
 
+    @classmethod
+    def of(cls, ip: str) -> IPBlock:
+        """The block that is one address."""
+        return cls(f"{ip}/{'128' if ':' in ip else '32'}")
+
     @property
     def single(self) -> bool:
         """Is it one address?"""
